@@ -1,0 +1,232 @@
+import { born, grown, type Grown, voided } from "./advance.ts";
+import type { Absent, Case, Deliberating, Deliberation, Final, Intent, Void } from "./case.ts";
+import type { Event, Occasion } from "./event.ts";
+import { canonicalJson } from "./json.ts";
+import { limits } from "./limits.ts";
+import { approvalRules, expiryMs, listensTo, type Policy } from "./policy.ts";
+import { type Refusal, refuse, to, type Transition } from "./refusal.ts";
+import { liveVotes, sameSignal } from "./signal.ts";
+import { type Approval, judge, mayApprove } from "./verdict.ts";
+
+type Of<T extends Event["type"]> = Extract<Event, { readonly type: T }>;
+type Open = Exclude<Case, { readonly state: "RETIRED" }>;
+
+/** A case is born with its policy. One that asks nobody is FINAL at once. */
+export function opened(before: Absent, event: Of<"open">): Transition {
+  const stem = born(before, event);
+  const { policy, outcomes, allow, intent } = event;
+  if (policy.kind === "immediate") {
+    return to({ ...stem, state: "FINAL", deliberation: null, intent, past: null });
+  }
+  const expiry = expiryMs(policy);
+  const deliberation: Deliberation = {
+    policy,
+    outcomes,
+    allow,
+    signals: [],
+    approvals: [],
+    decision: null,
+    late: [],
+    verdict: judge(policy, noEvidence),
+    expiresAt: expiry === null ? null : event.at + expiry,
+  };
+  return to(deliberated(stem, deliberation, intent, event));
+}
+
+const noEvidence = { signals: [], approvals: [], decision: null, fingerprint: null, proposer: null };
+
+/** Opening again is a repeat, or a conflict; it may only bring an action that is not there yet. */
+export function reopened(before: Open, event: Of<"open">): Transition {
+  if (event.intent !== null && differs(before, event.intent)) return refuse("payload_conflict");
+  if (!sameTerms(before.deliberation, event)) return refuse("policy_conflict");
+  if (before.intent !== null || event.intent === null) return refuse("unchanged");
+  switch (before.state) {
+    case "OPEN":
+    case "RESOLVED_PROVISIONAL":
+    case "IN_RECONCILIATION":
+    case "FINAL":
+      return to({ ...before, ...grown(before, event), intent: event.intent });
+    case "VOID":
+      return refuse("void");
+    case "EXECUTING":
+    case "IN_DOUBT":
+    case "SETTLED":
+      return refuse("unchanged");
+  }
+}
+
+export function differs(before: Open, intent: Intent): boolean {
+  return before.intent !== null && before.intent.fingerprint !== intent.fingerprint;
+}
+
+function sameTerms(standing: Deliberation | null, event: Of<"open">): boolean {
+  if (standing === null) return event.policy.kind === "immediate";
+  return textOf(standing) === textOf(event);
+}
+
+function textOf(terms: {
+  readonly policy: Policy;
+  readonly outcomes: readonly string[] | null;
+  readonly allow: readonly string[] | null;
+}): string | undefined {
+  const { policy, outcomes, allow } = terms;
+  const canonical = canonicalJson({ policy, outcomes, allow });
+  return canonical.ok ? canonical.text : undefined;
+}
+
+/** Takes a vote, an approval or a decision in, and asks the policy again. */
+export function heard(
+  before: Deliberating,
+  event: Of<"signal"> | Of<"approve"> | Of<"deny"> | Of<"decide">,
+): Transition {
+  const { deliberation, intent } = before;
+  const refusal = objection(before, event);
+  if (refusal !== undefined) return refuse(refusal);
+  return to(deliberated(grown(before, event), withEvidence(deliberation, intent, event), intent, event));
+}
+
+function objection(
+  before: Deliberating,
+  event: Of<"signal"> | Of<"approve"> | Of<"deny"> | Of<"decide">,
+): Refusal | undefined {
+  const { deliberation, intent } = before;
+  switch (event.type) {
+    case "signal":
+      return signalObjection(deliberation, event);
+    case "approve":
+    case "deny":
+      return approvalObjection(deliberation, intent, event);
+    case "decide":
+      if (!mayDecide(deliberation.policy)) return "no_votes";
+      return mayEnd(deliberation, event.outcome) ? undefined : "unknown_outcome";
+  }
+}
+
+function signalObjection(
+  deliberation: Deliberation,
+  { signal }: Of<"signal">,
+): Refusal | undefined {
+  const { policy, outcomes, signals, late } = deliberation;
+  if (!mayDecide(policy)) return "no_votes";
+  const known = [...signals, ...late].find((earlier) => earlier.signalId === signal.signalId);
+  if (known !== undefined) return sameSignal(known, signal) ? "unchanged" : "signal_conflict";
+  if (!listensTo(policy, signal.source)) return "unknown_source";
+  if (outcomes !== null && !outcomes.includes(signal.outcome)) return "unknown_outcome";
+  return signals.length + late.length >= limits.signalsPerCase ? "too_many" : undefined;
+}
+
+/** Votes and decisions are for policies that ask for an outcome; an approval rule asks for a person's yes. */
+function mayDecide(policy: Policy): boolean {
+  switch (policy.kind) {
+    case "manual":
+    case "threshold":
+    case "majority":
+    case "unanimous":
+      return true;
+    case "all":
+    case "any":
+      return policy.of.some(mayDecide);
+    case "immediate":
+    case "approval":
+      return false;
+  }
+}
+
+/** A decision is for a declared outcome, or where none was declared, for one that somebody voted for. */
+function mayEnd(deliberation: Deliberation, outcome: string): boolean {
+  const { outcomes, signals } = deliberation;
+  if (outcomes !== null) return outcomes.includes(outcome);
+  return signals.some((signal) => signal.outcome === outcome);
+}
+
+function approvalObjection(
+  deliberation: Deliberation,
+  intent: Intent | null,
+  event: Of<"approve"> | Of<"deny">,
+): Refusal | undefined {
+  const rules = approvalRules(deliberation.policy);
+  if (rules.length === 0) return "no_approvals";
+  if (intent === null) return "no_intent";
+  if (event.fingerprint !== intent.fingerprint) return "payload_conflict";
+  if (!rules.some((rule) => mayApprove(rule, event.by, intent.proposer))) return "not_eligible";
+  if (deliberation.expiresAt !== null && event.at >= deliberation.expiresAt) return "expired";
+  const standing = deliberation.approvals.find((approval) => approval.actor === event.by);
+  if (standing !== undefined) {
+    return standing.approved === (event.type === "approve") ? "unchanged" : undefined;
+  }
+  return deliberation.approvals.length >= limits.approvalsPerCase ? "too_many" : undefined;
+}
+
+function withEvidence(
+  deliberation: Deliberation,
+  intent: Intent | null,
+  event: Of<"signal"> | Of<"approve"> | Of<"deny"> | Of<"decide">,
+): Deliberation {
+  const { signals, approvals } = deliberation;
+  switch (event.type) {
+    case "signal":
+      return rejudged({ ...deliberation, signals: [...signals, event.signal] }, intent);
+    case "approve":
+    case "deny": {
+      const { fingerprint, note, at } = event;
+      const word: Approval = { actor: event.by, approved: event.type === "approve", fingerprint, note, at };
+      const others = approvals.filter((approval) => approval.actor !== event.by);
+      return rejudged({ ...deliberation, approvals: [...others, word] }, intent);
+    }
+    case "decide": {
+      const { outcome, by, reason, at } = event;
+      return rejudged({ ...deliberation, decision: { outcome, by, reason, at } }, intent);
+    }
+  }
+}
+
+function rejudged(deliberation: Deliberation, intent: Intent | null): Deliberation {
+  const { fingerprint, proposer } = intent ?? { fingerprint: null, proposer: null };
+  const verdict = judge(deliberation.policy, { ...deliberation, fingerprint, proposer });
+  return { ...deliberation, verdict };
+}
+
+/** Where a verdict puts the case: undecided, by whether the live votes agree; else at its end or FINAL. */
+function deliberated(
+  stem: Grown,
+  deliberation: Deliberation,
+  intent: Intent | null,
+  occasion: Occasion,
+): Deliberating | Final | Void {
+  const { verdict, allow, signals } = deliberation;
+  switch (verdict.status) {
+    case "undecided": {
+      const sides = new Set(liveVotes(signals).map((vote) => vote.outcome)).size;
+      const state = sides === 0 ? "OPEN" : sides === 1 ? "RESOLVED_PROVISIONAL" : "IN_RECONCILIATION";
+      return { ...stem, state, deliberation, intent };
+    }
+    case "denied":
+      return ended(stem, deliberation, intent, "denied", occasion);
+    case "final":
+      return allow !== null && verdict.outcome !== null && !allow.includes(verdict.outcome)
+        ? ended(stem, deliberation, intent, "rejected", occasion)
+        : { ...stem, state: "FINAL", deliberation, intent, past: null };
+  }
+}
+
+function ended(
+  stem: Grown,
+  deliberation: Deliberation,
+  intent: Intent | null,
+  reason: "denied" | "rejected",
+  occasion: Occasion,
+): Void {
+  const final: Final = { ...stem, state: "FINAL", deliberation, intent, past: null };
+  // The verdict and the end are one step: one version, one entry.
+  return { ...voided(final, reason, deliberation.verdict.why, occasion), ...stem };
+}
+
+/** A signal after the decision is kept as evidence and changes nothing. */
+export function keptLate(before: Open, event: Of<"signal">): Transition {
+  const { deliberation } = before;
+  if (deliberation === null) return refuse("no_votes");
+  const refusal = signalObjection(deliberation, event);
+  if (refusal !== undefined) return refuse(refusal);
+  const late = [...deliberation.late, event.signal];
+  return to({ ...before, ...grown(before, event), deliberation: { ...deliberation, late } } as Case);
+}

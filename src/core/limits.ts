@@ -1,0 +1,58 @@
+/**
+ * Every bound of the guard in one table, so that nothing grows without an end and every end has a
+ * typed error. A test reaches each of them.
+ */
+export const limits = {
+  /** Characters of a case id, request id, action, namespace, actor, source or outcome. */
+  idChars: 255,
+  /** Characters (UTF-16 code units) of a payload's canonical JSON. */
+  payloadChars: 262_144,
+  /** Characters of the JSON kept of an effect's returned value; a longer one is left out of the receipt. */
+  valueChars: 262_144,
+  /** Levels of nesting in a payload. */
+  jsonDepth: 64,
+  /** Members and elements in a payload, all levels together. */
+  jsonNodes: 10_000,
+  /** Characters of a note, reason, evidence text or recorded error message. */
+  textChars: 2_000,
+  /** Signals kept for one case, late ones included. */
+  signalsPerCase: 1_000,
+  /** Approvals and denials kept for one case. */
+  approvalsPerCase: 100,
+  /** Outcomes a case may declare. */
+  outcomesPerCase: 100,
+  /** Policies inside one policy, all levels together. */
+  policyNodes: 32,
+  /** Sources a policy may weigh, or approvers it may name. */
+  policyNames: 1_000,
+  /** The greatest weight of one source. */
+  weight: 1_000_000,
+  /** Journal entries of one case; past that only what the machine can't do without is journaled. */
+  entriesPerCase: 100_000,
+  /** Claims of one case. */
+  claimsPerCase: 10_000,
+  /** Paths an action may leave out of its fingerprint. */
+  ignoredPaths: 32,
+  /** Tries of one commit before the guard answers `store_contended`. */
+  commitTries: 64,
+  /** Rows in one page of a listing or of the journal feed. */
+  pageRows: 1_000,
+  /** Finished cases kept in memory to answer replays without the store. */
+  finishedCases: 10_000,
+  /** Milliseconds: the shortest and the longest lease. */
+  leaseMsMin: 20,
+  leaseMsMax: 86_400_000,
+  /** Milliseconds an effect may run, a caller may wait, a key may live or an approval may be open: a year. */
+  spanMsMax: 31_622_400_000,
+} as const;
+
+/** What applies where the caller says nothing. All in milliseconds. */
+export const defaults = {
+  leaseMs: 30_000,
+  waitMs: 30_000,
+  timeoutMs: 300_000,
+  /** How long a callee is taken to honour an idempotency key: a day less an hour of margin. */
+  keyTtlMs: 82_800_000,
+  /** How long an effect may still be under way after its worker was lost; no probe before that. */
+  settlingMs: 5_000,
+} as const;

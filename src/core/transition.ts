@@ -1,0 +1,317 @@
+import { born, claimed, doubted, grown, mayRunAgain, released, renewed, settled, voided } from "./advance.ts";
+import type { Absent, Case, Deliberating, Executing, Final, InDoubt, Retired, Settled, Void } from "./case.ts";
+import { differs, heard, keptLate, opened, reopened } from "./deliberation.ts";
+import type { Event } from "./event.ts";
+import { limits } from "./limits.ts";
+import { refuse, to, type Transition } from "./refusal.ts";
+
+/**
+ * The whole machine. Pure and total: every state has an answer to every event, and neither a clock
+ * nor chance nor the outside has a say. A clock value can only cause doubt, or end a case without
+ * effect; it never starts an effect that might have run.
+ */
+export function transition(before: Case | Absent, event: Event): Transition {
+  switch (before.state) {
+    case "ABSENT":
+      return fromAbsent(before, event);
+    case "OPEN":
+    case "RESOLVED_PROVISIONAL":
+    case "IN_RECONCILIATION":
+      return fromDeliberating(before, event);
+    case "FINAL":
+      return fromFinal(before, event);
+    case "EXECUTING":
+      return fromExecuting(before, event);
+    case "IN_DOUBT":
+      return fromInDoubt(before, event);
+    case "SETTLED":
+    case "VOID":
+      return fromEnd(before, event);
+    case "RETIRED":
+      return fromRetired(before, event);
+  }
+}
+
+function fromAbsent(before: Absent, event: Event): Transition {
+  switch (event.type) {
+    case "open":
+      return opened(before, event);
+    case "claim":
+      return event.opens
+        ? to(claimed(born(before, event), null, event.intent, undefined, event))
+        : refuse("absent");
+    case "signal":
+    case "approve":
+    case "deny":
+    case "decide":
+    case "expire":
+    case "withdraw":
+    case "ask":
+    case "renew":
+    case "settle":
+    case "release":
+    case "doubt":
+    case "lease_ended":
+    case "probed":
+    case "resolve":
+    case "late_result":
+      return refuse("absent");
+  }
+}
+
+function fromDeliberating(before: Deliberating, event: Event): Transition {
+  switch (event.type) {
+    case "open":
+      return reopened(before, event);
+    case "signal":
+    case "approve":
+    case "deny":
+    case "decide":
+      return heard(before, event);
+    case "expire": {
+      const { expiresAt } = before.deliberation;
+      if (expiresAt === null || event.at < expiresAt) return refuse("too_early");
+      return to(voided(before, "expired", null, event));
+    }
+    case "withdraw":
+      return to(voided(before, "withdrawn", event.note, event));
+    case "ask":
+      return asked(before, event);
+    case "claim":
+      return differs(before, event.intent) ? refuse("payload_conflict") : refuse("not_final");
+    case "renew":
+    case "settle":
+    case "release":
+    case "doubt":
+    case "lease_ended":
+    case "late_result":
+      return refuse("not_executing");
+    case "probed":
+    case "resolve":
+      return refuse("not_in_doubt");
+  }
+}
+
+function fromFinal(before: Final, event: Event): Transition {
+  const fence = before.past?.claim.fence ?? 0;
+  switch (event.type) {
+    case "open":
+      return reopened(before, event);
+    case "claim":
+      if (differs(before, event.intent)) return refuse("payload_conflict");
+      if (fence >= limits.claimsPerCase) return refuse("too_many");
+      return to(
+        claimed(
+          grown(before, event),
+          before.deliberation,
+          before.intent ?? event.intent,
+          before.past?.claim,
+          event,
+        ),
+      );
+    case "settle":
+      // The claim was given back on a probe's or a person's word, and nobody ran again: the result
+      // itself proves that word wrong, and settling it is what prevents a second run.
+      if (before.past === null) return refuse("not_executing");
+      if (before.intent === null || event.fence !== fence) return refuse("stale_fence");
+      return to(settled({ ...before, intent: before.intent, claim: before.past.claim }, "late", event, event));
+    case "signal":
+      return keptLate(before, event);
+    case "ask":
+      return asked(before, event);
+    case "withdraw":
+      return to(voided(before, "withdrawn", event.note, event));
+    case "late_result":
+      return kept(before, event);
+    case "approve":
+    case "deny":
+    case "decide":
+    case "expire":
+      return refuse("already_final");
+    case "renew":
+    case "release":
+    case "doubt":
+    case "lease_ended":
+      return refuse("not_executing");
+    case "probed":
+    case "resolve":
+      return refuse("not_in_doubt");
+  }
+}
+
+function fromExecuting(before: Executing, event: Event): Transition {
+  switch (event.type) {
+    case "open":
+      return reopened(before, event);
+    case "claim":
+      return differs(before, event.intent) ? refuse("payload_conflict") : refuse("busy");
+    case "renew":
+      if (event.fence !== before.claim.fence) return refuse("stale_fence");
+      return to(renewed(before, event));
+    case "settle":
+      if (event.fence !== before.claim.fence) return refuse("stale_fence");
+      return to(settled(before, "effect", event, event));
+    case "release":
+      if (event.fence !== before.claim.fence) return refuse("stale_fence");
+      if (event.final) return to(voided(before, "not_performed", event.reason, event));
+      return to(released(before, event.reason, event));
+    case "doubt":
+      if (event.fence !== before.claim.fence) return refuse("stale_fence");
+      return to(doubted(before, event.reason, event.error, event));
+    case "lease_ended":
+      if (event.at < before.leaseUntil) return refuse("lease_running");
+      return to(doubted(before, "lease_ended", null, event));
+    case "signal":
+      return keptLate(before, event);
+    case "ask":
+      return asked(before, event);
+    case "late_result":
+      return event.fence < before.claim.fence ? kept(before, event) : refuse("busy");
+    case "approve":
+    case "deny":
+    case "decide":
+    case "expire":
+      return refuse("already_final");
+    case "withdraw":
+      return refuse("busy");
+    case "probed":
+    case "resolve":
+      return refuse("not_in_doubt");
+  }
+}
+
+function fromInDoubt(before: InDoubt, event: Event): Transition {
+  const { claim } = before;
+  switch (event.type) {
+    case "open":
+      return reopened(before, event);
+    case "claim":
+      if (differs(before, event.intent)) return refuse("payload_conflict");
+      if (!mayRunAgain(claim, event.at)) return refuse("in_doubt");
+      if (claim.fence >= limits.claimsPerCase) return refuse("too_many");
+      return to(claimed(grown(before, event), before.deliberation, before.intent, claim, event));
+    case "settle":
+      if (event.fence !== claim.fence) return refuse("stale_fence");
+      return to(settled(before, "late", event, event));
+    case "release":
+      if (event.fence !== claim.fence) return refuse("stale_fence");
+      if (event.final) return to(voided(before, "not_performed", event.reason, event));
+      return to(released(before, event.reason, event));
+    case "probed":
+      return probed(before, event);
+    case "resolve":
+      return event.happened
+        ? to(settled(before, "resolved", event, event, event.evidence))
+        : to(released(before, `resolved as not happened: ${event.evidence}`, event));
+    case "signal":
+      return keptLate(before, event);
+    case "ask":
+      return asked(before, event);
+    case "late_result":
+      return event.fence < claim.fence ? kept(before, event) : refuse("in_doubt");
+    case "approve":
+    case "deny":
+    case "decide":
+    case "expire":
+      return refuse("already_final");
+    case "withdraw":
+    case "renew":
+    case "doubt":
+      return refuse("in_doubt");
+    case "lease_ended":
+      return refuse("not_executing");
+  }
+}
+
+function probed(before: InDoubt, event: Extract<Event, { readonly type: "probed" }>): Transition {
+  const { claim, doubt } = before;
+  if (event.fence !== claim.fence) return refuse("stale_fence");
+  if (doubt.probeAt === null) return refuse("in_doubt");
+  switch (event.found.answer) {
+    case "happened":
+      return to(settled(before, "probe", event.found, event));
+    case "absent":
+      // "Absent" proves nothing while the effect may still be under way.
+      if (event.at < doubt.probeAt) return refuse("too_early");
+      return to(released(before, "the probe found that it did not happen", event));
+    case "unknown": {
+      const asked = { ...doubt, probes: doubt.probes + 1, probeAt: event.found.probeAt };
+      return to({ ...before, ...grown(before, event), doubt: asked });
+    }
+  }
+}
+
+function fromEnd(before: Settled | Void, event: Event): Transition {
+  const ended = before.state === "SETTLED" ? "settled" : "void";
+  switch (event.type) {
+    case "open":
+      return reopened(before, event);
+    case "claim":
+      return differs(before, event.intent) ? refuse("payload_conflict") : refuse(ended);
+    case "settle":
+    case "release":
+    case "doubt":
+      return before.state === "SETTLED" && event.fence === before.receipt.fence
+        ? refuse("settled")
+        : refuse("stale_fence");
+    case "signal":
+      return keptLate(before, event);
+    case "ask":
+      return asked(before, event);
+    case "late_result":
+      return kept(before, event);
+    case "approve":
+    case "deny":
+    case "decide":
+    case "expire":
+    case "withdraw":
+    case "renew":
+    case "lease_ended":
+    case "probed":
+    case "resolve":
+      return refuse(ended);
+  }
+}
+
+function fromRetired(before: Retired, event: Event): Transition {
+  switch (event.type) {
+    case "claim":
+      return before.fingerprint !== null && before.fingerprint !== event.intent.fingerprint
+        ? refuse("payload_conflict")
+        : refuse("retired");
+    case "open":
+    case "signal":
+    case "approve":
+    case "deny":
+    case "decide":
+    case "expire":
+    case "withdraw":
+    case "ask":
+    case "renew":
+    case "settle":
+    case "release":
+    case "doubt":
+    case "lease_ended":
+    case "probed":
+    case "resolve":
+    case "late_result":
+      return refuse("retired");
+  }
+}
+
+/** Another request for what the case holds already. It changes nothing but its own binding. */
+function asked(
+  before: Exclude<Case, Retired>,
+  event: Extract<Event, { readonly type: "ask" }>,
+): Transition {
+  if (before.intent === null) return refuse("no_intent");
+  if (before.intent.fingerprint !== event.fingerprint) return refuse("payload_conflict");
+  if (before.entries >= limits.entriesPerCase) return refuse("too_many");
+  return to({ ...before, ...grown(before, event) });
+}
+
+/** A result that came too late to count: journaled, nothing else. */
+function kept(before: Case, event: Event): Transition {
+  if (before.entries >= limits.entriesPerCase) return refuse("too_many");
+  return to({ ...before, ...grown(before, event) });
+}
