@@ -157,13 +157,17 @@ export interface Retired extends Common {
 /** What a case says of itself to everybody: no payload, no value. */
 export interface CaseSummary {
   readonly caseId: string;
-  readonly state: CaseState;
+  readonly state: CaseState | "ABSENT";
   readonly action: string | null;
   readonly verdict: Verdict | null;
-  readonly updatedAt: number;
+  /** Milliseconds since 1970; null for a case that was never opened. */
+  readonly updatedAt: number | null;
 }
 
-export function summaryOf(kase: Case): CaseSummary {
+export function summaryOf(kase: Case | Absent): CaseSummary {
+  if (kase.state === "ABSENT") {
+    return { caseId: kase.caseId, state: "ABSENT", action: null, verdict: null, updatedAt: null };
+  }
   return {
     caseId: kase.caseId,
     state: kase.state,

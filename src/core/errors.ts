@@ -111,6 +111,11 @@ export function isGuardError(error: unknown, code?: GuardErrorCode): error is Gu
   return code === undefined || (error as GuardError).code === code;
 }
 
+/** Whether the store, not the call, is what failed. */
+export function isStoreTrouble(error: unknown): error is GuardError {
+  return isGuardError(error) && error.code.startsWith("store_");
+}
+
 const notPerformedMarker = Symbol.for("safeagent.NotPerformed");
 
 /**

@@ -35,10 +35,14 @@ export const limits = {
   ignoredPaths: 32,
   /** Tries of one commit before the guard answers `store_contended`. */
   commitTries: 64,
+  /** Doublings of the pause between probes that find nothing out. */
+  probeDoublings: 12,
   /** Rows in one page of a listing or of the journal feed. */
   pageRows: 1_000,
   /** Finished cases kept in memory to answer replays without the store. */
   finishedCases: 10_000,
+  /** Characters of a payload or value above which a finished case is left to the store. */
+  finishedChars: 16_384,
   /** Milliseconds: the shortest and the longest lease. */
   leaseMsMin: 20,
   leaseMsMax: 86_400_000,

@@ -37,6 +37,9 @@ export interface Store {
   /** The feed: entries of all cases of a namespace, in order, after a position. 0: from the beginning. */
   journal(query: JournalQuery): Promise<readonly JournalEntry[]>;
 
+  /** The feed's latest position; 0 where there is none. */
+  end(namespace: string): Promise<number>;
+
   /** Calls back after commits that may have changed something, made by anyone it can hear. A hint, never a promise. */
   subscribe?(listener: () => void): () => void;
 

@@ -1,0 +1,192 @@
+import { GuardError, type GuardErrorCode } from "../core/errors.ts";
+import {
+  type CaseId,
+  type Fingerprint,
+  fingerprintText,
+  isName,
+  type RequestId,
+} from "../core/identity.ts";
+import { canonicalJson, frozen, type Json, type JsonProblem, without } from "../core/json.ts";
+import { defaults, limits } from "../core/limits.ts";
+import { immediate, type Policy, policyFault } from "../core/policy.ts";
+import type { EffectTerms } from "../core/receipt.ts";
+import type { ActionRules, CallOptions, Probe, Run } from "./call.ts";
+import type { Platform } from "./platform.ts";
+
+/** A call that was checked and frozen once, at entry: nothing later looks at the caller's objects. */
+export interface Ask {
+  readonly namespace: string;
+  readonly requestId: RequestId;
+  readonly caseId: CaseId;
+  readonly action: string;
+  /** The payload's canonical JSON. */
+  readonly payloadText: string;
+  readonly ignore: readonly string[];
+  /** Known where the ask was made from a stored case; else computed when it is needed. */
+  readonly fingerprint: Fingerprint | undefined;
+  readonly rules: Rules;
+  readonly terms: EffectTerms;
+  readonly policy: Policy;
+  /** False: the case must have been opened; this call can't bring it to life. */
+  readonly opens: boolean;
+  readonly timeoutMs: number;
+  readonly waitMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly actor: string;
+}
+
+/** The caller's functions, their types checked at the public face. */
+export interface Rules {
+  readonly run: Run<Json, unknown> | undefined;
+  readonly probe: Probe<Json, unknown> | undefined;
+  readonly onError: ActionRules<never, unknown>["onError"] | undefined;
+}
+
+export interface Entrance {
+  readonly namespace: string;
+  readonly actor: string;
+  readonly waitMs: number;
+}
+
+interface AnyCall extends Partial<ActionRules<never, unknown>>, CallOptions {
+  readonly requestId: string;
+  readonly caseId?: string | undefined;
+  readonly action: string;
+  readonly payload: unknown;
+}
+
+export function admit(call: AnyCall, entrance: Entrance, opens = true): Ask {
+  const ids = { requestId: call.requestId, caseId: call.caseId };
+  const requestId = name("requestId", call.requestId, ids) as RequestId;
+  const caseId = name("caseId", call.caseId ?? requestId, ids) as CaseId;
+  const action = name("action", call.action, ids);
+  if (typeof call.run !== "function") throw invalid("`run` must be a function.", ids);
+  const canonical = canonicalJson(call.payload);
+  if (!canonical.ok) throw unkeepable(canonical.path, canonical.problem, ids);
+  const policy = call.policy ?? immediate();
+  const fault = call.policy === undefined ? undefined : policyFault(call.policy);
+  if (fault !== undefined) throw invalid(`The policy can't be used: ${fault}.`, ids);
+  return {
+    namespace: entrance.namespace,
+    requestId,
+    caseId,
+    action,
+    payloadText: canonical.text,
+    ignore: call.ignore === undefined ? none : pointers(call.ignore, ids),
+    fingerprint: undefined,
+    rules: {
+      run: call.run as Run<Json, unknown>,
+      probe: call.probe as Probe<Json, unknown> | undefined,
+      onError: call.onError,
+    },
+    terms: termsOf(call, ids),
+    policy,
+    opens,
+    timeoutMs: span("timeoutMs", call.timeoutMs ?? defaults.timeoutMs, 1, ids),
+    waitMs: span("waitMs", call.waitMs ?? entrance.waitMs, 0, ids),
+    signal: call.signal,
+    actor: call.actor === undefined ? entrance.actor : name("actor", call.actor, ids),
+  };
+}
+
+const none: readonly string[] = [];
+
+/** What a crash or an unknown error will mean. */
+export function termsOf(
+  rules: Partial<ActionRules<never, unknown>>,
+  ids: Ids = {},
+): EffectTerms {
+  const settling = () => span("settlingMs", rules.settlingMs ?? defaults.settlingMs, 0, ids);
+  const effect = rules.effect ?? (rules.probe === undefined ? "opaque" : "probeable");
+  switch (effect) {
+    case "opaque":
+      if (rules.probe !== undefined) {
+        throw invalid("An opaque effect has no probe: leave `effect` or `probe` out.", ids);
+      }
+      return { class: "opaque" };
+    case "idempotent":
+      return { class: "idempotent" };
+    case "probeable":
+      if (rules.probe === undefined) throw invalid("A probeable effect needs a `probe`.", ids);
+      return { class: "probeable", settlingMs: settling() };
+    case "keyed": {
+      const ttlMs = span("keyTtlMs", rules.keyTtlMs ?? defaults.keyTtlMs, 1, ids);
+      return { class: "keyed", ttlMs, settlingMs: rules.probe === undefined ? null : settling() };
+    }
+  }
+  throw invalid("`effect` must be opaque, keyed, probeable or idempotent.", ids);
+}
+
+/** Computed only where no cheaper comparison has answered. */
+export function fingerprintOf(ask: Ask, platform: Platform): Fingerprint {
+  if (ask.fingerprint !== undefined) return ask.fingerprint;
+  const payload = ask.ignore.length === 0 ? ask.payloadText : counted(ask);
+  return platform.sha256(fingerprintText(ask.namespace, ask.action, payload)) as Fingerprint;
+}
+
+/** The payload less the fields that don't count. */
+function counted(ask: Ask): string {
+  const canonical = canonicalJson(without(JSON.parse(ask.payloadText) as Json, ask.ignore));
+  return canonical.ok ? canonical.text : ask.payloadText;
+}
+
+/** What the effect is handed, and what is stored: a copy that nobody can change. */
+export function payloadOf(ask: Ask): Json {
+  return frozen(JSON.parse(ask.payloadText) as Json);
+}
+
+export interface Ids {
+  readonly requestId?: string | undefined;
+  readonly caseId?: string | undefined;
+}
+
+export function name(what: string, text: unknown, ids: Ids = {}): string {
+  if (isName(text)) return text;
+  throw invalid(`\`${what}\` must be 1 to ${limits.idChars} printable characters.`, ids);
+}
+
+/** A note, reason or evidence: any text of a bounded length. */
+export function text(what: string, value: unknown, ids: Ids = {}): string {
+  if (typeof value === "string" && value.length <= limits.textChars && value.isWellFormed()) {
+    if (value.trim().length > 0) return value;
+  }
+  throw invalid(`\`${what}\` must be a text of 1 to ${limits.textChars} characters.`, ids);
+}
+
+export function span(what: string, ms: number, least: number, ids: Ids = {}): number {
+  if (Number.isInteger(ms) && ms >= least && ms <= limits.spanMsMax) return ms;
+  throw invalid(
+    `\`${what}\` must be whole milliseconds from ${least} to ${limits.spanMsMax}.`,
+    ids,
+  );
+}
+
+function pointers(paths: readonly string[], ids: Ids): readonly string[] {
+  const wellFormed = paths.every((path) => typeof path === "string" && path.startsWith("/"));
+  if (wellFormed && paths.length <= limits.ignoredPaths) return paths;
+  throw invalid(
+    `\`ignore\` must be at most ${limits.ignoredPaths} JSON pointers, such as "/note".`,
+    ids,
+  );
+}
+
+export function invalid(facts: string, ids: Ids = {}): GuardError {
+  return new GuardError("invalid_request", facts, ids);
+}
+
+const problems: { readonly [Problem in JsonProblem]: readonly [GuardErrorCode, string] } = {
+  not_json: ["invalid_request", "is not JSON (undefined, a function, BigInt, Date, Map, class …)"],
+  not_finite: ["invalid_request", "is NaN or infinite"],
+  unsafe_integer: ["invalid_request", "is a whole number beyond 2^53 - 1: send it as text"],
+  lone_surrogate: ["invalid_request", "holds half a character (a lone surrogate)"],
+  forbidden_key: ["invalid_request", "is a member named __proto__"],
+  too_deep: ["over_limit", `is nested more than ${limits.jsonDepth} levels deep, or in a circle`],
+  too_many: ["over_limit", `is beyond the ${limits.jsonNodes} members a payload may have`],
+  too_large: ["over_limit", `is beyond the ${limits.payloadChars} characters a payload may have`],
+};
+
+export function unkeepable(path: string, problem: JsonProblem, ids: Ids): GuardError {
+  const [code, says] = problems[problem];
+  const place = path === "" ? "The payload" : `The payload at ${JSON.stringify(path)}`;
+  return new GuardError(code, `${place} ${says}.`, ids);
+}

@@ -1,0 +1,144 @@
+import { readEntry } from "../core/entry.ts";
+import { GuardError } from "../core/errors.ts";
+import type { CaseId, RequestId } from "../core/identity.ts";
+import { defaults, limits } from "../core/limits.ts";
+import type { Store } from "../core/store.ts";
+import { admit, type Entrance, invalid, name, span, text } from "./ask.ts";
+import { createDebts } from "./debts.ts";
+import { createDeciding } from "./decide.ts";
+import { createExecute } from "./execute.ts";
+import { createFeed } from "./feed.ts";
+import { createFinishedCases } from "./finished.ts";
+import type { Guard, GuardOptions } from "./guard.ts";
+import { reporter } from "./hooks.ts";
+import { createLeader } from "./lead.ts";
+import { createLeases } from "./leases.ts";
+import { createLedger } from "./ledger.ts";
+import { type Platform, system, systemActor } from "./platform.ts";
+import { createProber } from "./probe.ts";
+import { createSweep, type KnownAction } from "./reconcile.ts";
+import { refused } from "./refused.ts";
+import { returnedOf } from "./returned.ts";
+import { createRunner, standing } from "./run.ts";
+import { createWaiting } from "./waiting.ts";
+import { wrapped } from "./wrap.ts";
+
+/** Wires a guard over a store. Wiring and nothing else: each part has its own file. */
+export function guardOver(store: Store, options: GuardOptions = {}): Guard {
+  const leaseMs = span("leaseMs", options.leaseMs ?? defaults.leaseMs, limits.leaseMsMin);
+  if (leaseMs > limits.leaseMsMax) throw invalid(`\`leaseMs\` is at most ${limits.leaseMsMax}.`);
+  const entrance: Entrance = {
+    namespace: name("namespace", options.namespace ?? "default"),
+    actor: name("actor", options.actor ?? systemActor),
+    waitMs: span("waitMs", options.waitMs ?? defaults.waitMs, 0),
+  };
+  const { namespace } = entrance;
+  const platform: Platform = options.ids === undefined ? system : { ...system, newId: options.ids };
+  const report = reporter(options.hooks, platform);
+  const committed =
+    options.hooks?.committed === undefined
+      ? undefined
+      : (entry: string) => report("committed", readEntry(entry));
+
+  const ledger = createLedger({ store, namespace, clock: options.clock, platform, committed });
+  const debts = createDebts(platform);
+  const finished = createFinishedCases();
+  const waiting = createWaiting(store, platform);
+  const leases = createLeases({ ledger, platform, report, leaseMs });
+  const runner = createRunner({ ledger, leases, debts, platform, report, leaseMs });
+  const prober = createProber(ledger, platform, report);
+  const shared = { ledger, runner, prober, waiting, finished, debts, platform, report };
+  const leader = createLeader({ ...shared, leaseMs });
+  const perform = createExecute({ ...shared, leader });
+  const deciding = createDeciding({ ledger, platform, execute: perform.execute, entrance });
+  const feed = createFeed(store, namespace, ledger.now, waiting);
+  const known = new Map<string, KnownAction>();
+  const execute = perform.execute;
+  const sweep = createSweep({ store, ledger, prober, execute, report, entrance, known });
+  let closing: Promise<void> | undefined;
+
+  const open = (): void => {
+    if (closing === undefined) return;
+    throw new GuardError("store_unavailable", "This guard is closed.", {
+      next: "Make a new guard.",
+    });
+  };
+
+  const guard: Guard = {
+    execute: (call) => {
+      try {
+        open();
+        return execute(admit(call, entrance)) as Promise<never>;
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    },
+    wrap: ((action: string, rules: never) => {
+      const made = wrapped(action, rules, execute, entrance);
+      if (known.has(action)) throw invalid(`The action "${action}" is wrapped already.`);
+      known.set(action, made.known);
+      return made.call;
+    }) as Guard["wrap"],
+    case: deciding.caseHandle,
+    approve: (caseId, approver) => deciding.review("approve", caseId, approver),
+    deny: (caseId, approver) => deciding.review("deny", caseId, approver),
+
+    async resolve(caseId, resolution, word) {
+      const id = name("caseId", caseId) as CaseId;
+      const by = name("by", word.by);
+      const evidence = text("evidence", word.evidence);
+      const happening = resolution.happened
+        ? ({ type: "resolve", evidence, happened: true, ...returnedOf(resolution.value) } as const)
+        : ({ type: "resolve", evidence, happened: false } as const);
+      const applied = await ledger.apply({ caseId: id, by, happening });
+      if (!applied.ok) throw refused(applied.refusal, applied.before);
+      return standing(applied.stored.case, false);
+    },
+
+    reconcile: () => sweep(undefined),
+
+    async work({ actions, signal, everyMs = Math.ceil(leaseMs / 3) } = {}) {
+      const only = actions && new Set(actions.map(({ action }) => action));
+      span("everyMs", everyMs, 1);
+      while (signal?.aborted !== true && closing === undefined) {
+        await sweep(only).catch((error: unknown) => report("failed", "sweep", error));
+        await waiting.rest(everyMs * (0.75 + platform.jitter() / 2), signal);
+      }
+    },
+
+    async receipt(requestId) {
+      const id = name("requestId", requestId) as RequestId;
+      const { stored } = await ledger.read({ caseId: null, requestId: id });
+      const kase = stored?.case;
+      if (kase?.state === "RETIRED") throw refused("retired", kase, { requestId });
+      return kase?.state === "SETTLED" || kase?.state === "VOID" ? kase.receipt : undefined;
+    },
+    list: feed.list,
+    history: feed.history,
+    subscribe: feed.subscribe,
+
+    async prune({ before }) {
+      let pruned = 0;
+      for (;;) {
+        const query = { namespace, before: before.getTime(), limit: limits.pageRows };
+        const count = await store.prune(query);
+        pruned += count;
+        if (count > 0) continue;
+        finished.forget();
+        return pruned;
+      }
+    },
+
+    close() {
+      closing ??= (async () => {
+        waiting.close();
+        await perform.idle();
+        await debts.close();
+        await store.close();
+      })();
+      return closing;
+    },
+    [Symbol.asyncDispose]: () => guard.close(),
+  };
+  return guard;
+}

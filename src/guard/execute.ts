@@ -1,0 +1,161 @@
+import { type Absent, summaryOf } from "../core/case.ts";
+import { isStoreTrouble } from "../core/errors.ts";
+import type { Outcome } from "../core/outcome.ts";
+import { type Ask, fingerprintOf } from "./ask.ts";
+import type { Debts } from "./debts.ts";
+import type { Finished, FinishedCases } from "./finished.ts";
+import type { Report } from "./hooks.ts";
+import type { Leader } from "./lead.ts";
+import { boundElsewhere } from "./ledger.ts";
+import type { Platform } from "./platform.ts";
+import { refused } from "./refused.ts";
+import type { Runner } from "./run.ts";
+import { happened, inProgress } from "./words.ts";
+
+/** Answers asks: replays what is finished, joins what is under way, and leads the rest. */
+export type Execute = (ask: Ask) => Promise<Outcome>;
+
+export interface Performing {
+  readonly execute: Execute;
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>;
+}
+
+export interface ExecuteOptions {
+  readonly leader: Leader;
+  readonly runner: Runner;
+  readonly finished: FinishedCases;
+  readonly debts: Debts;
+  readonly platform: Platform;
+  readonly report: Report;
+}
+
+/** One ask of this process that is under way. Its twins wait for it instead of asking the store. */
+interface Flight {
+  readonly ask: Ask;
+  /** It holds the case: what it asks for is what the case holds. */
+  claimed: boolean;
+  done: Promise<Outcome>;
+}
+
+/**
+ * With so many asks under way, a read before each costs more than the vain commits it spares
+ * (`docs/performance.md`).
+ */
+const readFirstUpTo = 4;
+
+export function createExecute(options: ExecuteOptions): Performing {
+  const { leader, runner, finished, debts, platform, report } = options;
+  const flights = new Map<string, Flight>();
+
+  const execute: Execute = (ask) => {
+    const found = finished.find(ask.requestId);
+    if (found !== undefined) return replay(ask, found);
+    return depart(ask, platform.monotonicMs() + ask.waitMs);
+  };
+
+  const depart = (ask: Ask, deadlineMs: number): Promise<Outcome> => {
+    const flight = flights.get(ask.caseId);
+    return flight === undefined ? lead(ask, deadlineMs) : join(ask, flight, deadlineMs);
+  };
+
+  const replay = async (ask: Ask, found: Finished): Promise<Outcome> => {
+    if (found.caseId !== ask.caseId) throw boundElsewhere(ask.requestId, ask.caseId);
+    if (!holds(found, ask)) throw conflict(ask);
+    report("replayed", found.summary);
+    return found.outcome;
+  };
+
+  const holds = (found: Finished, ask: Ask): boolean =>
+    found.payloadText !== null && ask.ignore.length === 0
+      ? found.payloadText === ask.payloadText && found.summary.action === ask.action
+      : found.fingerprint === fingerprintOf(ask, platform);
+
+  const lead = (ask: Ask, deadlineMs: number): Promise<Outcome> => {
+    const kept = runner.unrecorded(ask.caseId);
+    if (kept !== undefined) {
+      return kept.intent.fingerprint === fingerprintOf(ask, platform)
+        ? Promise.resolve(happened(kept.receipt, true, false))
+        : Promise.reject(conflict(ask));
+    }
+    const readFirst = flights.size < readFirstUpTo;
+    const claimed = () => {
+      flight.claimed = true;
+    };
+    const done = leader.lead(ask, { deadlineMs, readFirst, claimed });
+    const flight: Flight = { ask, claimed: false, done };
+    flights.set(ask.caseId, flight);
+    const landed = () => {
+      flights.delete(ask.caseId);
+    };
+    done.then(landed, landed);
+    return done;
+  };
+
+  const join = async (ask: Ask, flight: Flight, deadlineMs: number): Promise<Outcome> => {
+    const same = holdsSame(ask, flight.ask);
+    if (!same && flight.claimed) throw conflict(ask);
+    // Until the leader holds the case, its payload may be the one in conflict: wait, then look.
+    const done = same ? flight.done : flight.done.catch(() => undefined);
+    const outcome = await beforeDeadline(done, ask, deadlineMs);
+    if (outcome === "late") return inProgress(absent(ask));
+    const left = deadlineMs - platform.monotonicMs();
+    if (!same || outcome === undefined || (outcome.status === "in_progress" && left > 0)) {
+      return depart(ask, deadlineMs);
+    }
+    if (outcome.status !== "settled") return outcome;
+    if (ask.requestId !== flight.ask.requestId) await bindOrOwe(ask);
+    report("replayed", { ...summaryOf(absent(ask)), state: "SETTLED", action: ask.action });
+    return happened(outcome.receipt, true, outcome.recorded);
+  };
+
+  const holdsSame = (ask: Ask, other: Ask): boolean =>
+    ask.payloadText === other.payloadText && ask.ignore.length === 0 && other.ignore.length === 0
+      ? ask.action === other.action
+      : fingerprintOf(ask, platform) === fingerprintOf(other, platform);
+
+  /** The receipt is known and true; a binding that can't be written now is written later. */
+  const bindOrOwe = async (ask: Ask): Promise<void> => {
+    try {
+      await leader.attach(ask);
+    } catch (error) {
+      if (!isStoreTrouble(error)) throw error;
+      debts.owe(() => leader.attach(ask));
+    }
+  };
+
+  const conflict = (ask: Ask) => {
+    report("conflict", summaryOf(absent(ask)), ask.requestId);
+    return refused("payload_conflict", absent(ask), ask);
+  };
+
+  const beforeDeadline = async <T>(
+    promise: Promise<T>,
+    ask: Ask,
+    deadlineMs: number,
+  ): Promise<T | "late"> => {
+    const over = Promise.withResolvers<"late">();
+    const give = () => over.resolve("late");
+    const left = Math.max(0, deadlineMs - platform.monotonicMs());
+    const stop = platform.after(left, false, give);
+    ask.signal?.addEventListener("abort", give, { once: true });
+    try {
+      return await Promise.race([promise, over.promise]);
+    } finally {
+      stop();
+      ask.signal?.removeEventListener("abort", give);
+    }
+  };
+
+  const idle = async (): Promise<void> => {
+    while (flights.size > 0) {
+      await Promise.allSettled([...flights.values()].map((flight) => flight.done));
+    }
+  };
+
+  return { execute, idle };
+}
+
+function absent(ask: Ask): Absent {
+  return { state: "ABSENT", namespace: ask.namespace, caseId: ask.caseId };
+}

@@ -1,0 +1,113 @@
+import type { Case, CaseSummary } from "../core/case.ts";
+import type { Outcome } from "../core/outcome.ts";
+import type { Receipt } from "../core/receipt.ts";
+import type { Page } from "../core/store.ts";
+import type { Call, GuardedFunction, StandardSchema, WrapRules } from "./call.ts";
+import type { Approver, CaseHandle, CaseOptions } from "./decide.ts";
+import type { CaseQuery, FeedEntry, SubscribeQuery } from "./feed.ts";
+import type { Hooks } from "./hooks.ts";
+import type { Sweep } from "./reconcile.ts";
+
+/** How a guard is made. All times are milliseconds. */
+export interface GuardOptions {
+  /** Keeps its cases apart from every other namespace in the same store. Default: `"default"`. */
+  readonly namespace?: string;
+  /** How long a worker is presumed alive without a sign of life. Default 30,000. */
+  readonly leaseMs?: number;
+  /** How long a call waits for a twin, a lease or a probe. Default 30,000. */
+  readonly waitMs?: number;
+  /** Who acts where a call doesn't say. Default: this process. */
+  readonly actor?: string;
+  /** Reports of what happens; the guard itself logs nothing. */
+  readonly hooks?: Hooks;
+  /** For tests: milliseconds since 1970 instead of the store's clock. */
+  readonly clock?: () => number;
+  /** For tests: names that were never used before, instead of random ones. */
+  readonly ids?: () => string;
+}
+
+/** What a person found out about a case in doubt. */
+export type Resolution = { readonly happened: true; readonly value?: unknown } | { readonly happened: false };
+
+export interface WorkOptions {
+  /** The wrapped functions whose cases to look after. Default: all that this guard wrapped. */
+  readonly actions?: readonly { readonly action: string }[];
+  /** Ends the work; what is under way is finished first. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds between sweeps. Default: a third of the lease. */
+  readonly everyMs?: number;
+}
+
+/**
+ * Stands between a decision and an irreversible action: lets it run only when the decision is final,
+ * at most once, and answers every repeat with the original receipt.
+ *
+ * A clock can only cause doubt, never a second execution.
+ */
+export interface Guard extends AsyncDisposable {
+  /**
+   * Runs an effect at most once per case, or answers with what came of it.
+   *
+   * @throws GuardError for a wrong call or a broken store, never for an expected outcome
+   * @example
+   * const outcome = await guard.execute({
+   *   requestId: "email:C123:invoice", action: "send_email", payload: { to: "c123@example.com" },
+   *   run: (payload, ctx) => sendEmail(payload, { signal: ctx.signal }),
+   * });
+   */
+  execute<P, T>(call: Call<P, T>): Promise<Outcome<T>>;
+
+  /**
+   * Wraps a function once; call it like the function. Returns its value, throws `GuardError` with
+   * code `held` where it did not run or nobody knows.
+   *
+   * @example
+   * const refund = guard.wrap("stripe.refund", { key: (p) => `refund:${p.orderId}`, run: refundCard });
+   * await refund({ orderId: "A1", cents: 500 }); // runs
+   * await refund({ orderId: "A1", cents: 500 }); // same value, nothing runs
+   */
+  wrap<In, Out, T>(
+    action: string,
+    rules: WrapRules<Out, T> & { readonly input: StandardSchema<In, Out> },
+  ): GuardedFunction<In, T>;
+  wrap<P, T>(action: string, rules: WrapRules<P, T>): GuardedFunction<P, T>;
+
+  /** A case by its id: a decision by several voices, then one effect. Opened by the first use where options are given. */
+  case<const O extends string = string>(caseId: string, options?: CaseOptions<O>): CaseHandle<O>;
+
+  /** Approves what a case holds. The proposer can't; one person counts once. */
+  approve(caseId: string, approver: Approver): Promise<CaseSummary>;
+  /** Denies it: the case is void. */
+  deny(caseId: string, approver: Approver): Promise<CaseSummary>;
+
+  /** Clears a doubt by a person's word, with evidence, both kept in the journal. */
+  resolve(
+    caseId: string,
+    resolution: Resolution,
+    word: { readonly by: string; readonly evidence: string },
+  ): Promise<Outcome>;
+
+  /** One sweep: ends leases that are over, probes doubts, runs again what may be. */
+  reconcile(): Promise<Sweep>;
+  /** Sweeps until the signal is aborted. */
+  work(options?: WorkOptions): Promise<void>;
+
+  /** The receipt that a request was or would be answered with; undefined while there is none. */
+  receipt(requestId: string): Promise<Receipt | undefined>;
+  /** Cases in the order they were opened, a page at a time. */
+  list(query?: CaseQuery): Promise<Page<Case>>;
+  /** One case's journal, from its first entry. */
+  history(caseId: string): Promise<readonly FeedEntry[]>;
+  /** Journal entries as they are written, by any process. Resumes from a position. */
+  subscribe(query?: SubscribeQuery): AsyncIterable<FeedEntry>;
+
+  /**
+   * Turns cases that ended before an instant into tombstones: their payloads, values and journals
+   * go, their ids are refused as retired for ever. Nothing expires without it.
+   */
+  prune(query: { readonly before: Date }): Promise<number>;
+
+  /** Ends it: waits for what is under way to be written, then closes the store it opened. */
+  close(): Promise<void>;
+}
+

@@ -1,0 +1,41 @@
+import type { CaseSummary } from "../core/case.ts";
+import type { Entry } from "../core/entry.ts";
+import type { Platform } from "./platform.ts";
+
+/**
+ * What the guard reports. It logs nothing itself. A hook must not throw; what it throws becomes a
+ * process warning, since a report may never change what is done.
+ */
+export interface Hooks {
+  /** A journal entry was committed by this guard. */
+  readonly committed?: (entry: Entry) => void;
+  /** A repeated request was answered with its receipt. */
+  readonly replayed?: (kase: CaseSummary) => void;
+  /** An id came with another action or payload. */
+  readonly conflict?: (kase: CaseSummary, requestId: string) => void;
+  /** A claim was lost while its effect ran. */
+  readonly leaseLost?: (kase: CaseSummary) => void;
+  /** It happened, and its receipt can't be written yet. */
+  readonly unrecorded?: (kase: CaseSummary, error: unknown) => void;
+  /** Two claims of one case both brought a result: the effect may have happened twice. */
+  readonly duplicateEffect?: (kase: CaseSummary, fence: number) => void;
+  /** A probe, a sweep or a background write failed; it will be tried again. */
+  readonly failed?: (what: "probe" | "sweep" | "renewal" | "release", error: unknown) => void;
+}
+
+export type Report = <Name extends keyof Hooks>(
+  name: Name,
+  ...details: Parameters<NonNullable<Hooks[Name]>>
+) => void;
+
+export function reporter(hooks: Hooks | undefined, platform: Platform): Report {
+  return (name, ...details) => {
+    const hook = hooks?.[name] as ((...details: readonly unknown[]) => void) | undefined;
+    if (hook === undefined) return;
+    try {
+      hook(...details);
+    } catch (error) {
+      platform.warn(error);
+    }
+  };
+}

@@ -1,0 +1,275 @@
+import { mayRunAgain } from "../core/advance.ts";
+import { type Absent, type Case, type Executing, summaryOf } from "../core/case.ts";
+import { assert, GuardError } from "../core/errors.ts";
+import type { CaseId } from "../core/identity.ts";
+import { expiryMs } from "../core/policy.ts";
+import type { Outcome } from "../core/outcome.ts";
+import type { Refusal } from "../core/refusal.ts";
+import type { Stored } from "../core/store.ts";
+import { type Ask, fingerprintOf, payloadOf } from "./ask.ts";
+import type { Debts } from "./debts.ts";
+import type { FinishedCases } from "./finished.ts";
+import type { Report } from "./hooks.ts";
+import { boundElsewhere, type Ledger } from "./ledger.ts";
+import type { Platform } from "./platform.ts";
+import type { Prober } from "./probe.ts";
+import { refused } from "./refused.ts";
+import { type Runner, standing } from "./run.ts";
+import type { Waiting } from "./waiting.ts";
+import { happened, notPerformed } from "./words.ts";
+
+/** Leads an ask from state to state until there is an answer or its time is over. */
+export interface Leader {
+  /** `claimed` is called once the case is held under this ask. */
+  lead(ask: Ask, way: Way): Promise<Outcome>;
+  /** Binds another request to a case that holds what it asks for. */
+  attach(ask: Ask): Promise<void>;
+}
+
+export interface Way {
+  /** On the monotonic clock. */
+  readonly deadlineMs: number;
+  /** Look into the store before trying to open the case. */
+  readonly readFirst: boolean;
+  readonly claimed: () => void;
+}
+
+export interface LeaderOptions {
+  readonly ledger: Ledger;
+  readonly runner: Runner;
+  readonly prober: Prober;
+  readonly waiting: Waiting;
+  readonly finished: FinishedCases;
+  readonly debts: Debts;
+  readonly platform: Platform;
+  readonly report: Report;
+  readonly leaseMs: number;
+}
+
+/** Milliseconds between looks at a case that somebody else runs, where no hint comes earlier. */
+const firstLookMs = 5;
+const longestLookMs = 250;
+
+/** What an ask does next about a case as it stands. */
+type NextStep =
+  | { readonly do: "answer" | "open" | "expire" | "lease_ended" | "claim" | "probe" }
+  | { readonly do: "wait"; readonly untilMs: number };
+
+export function createLeader(options: LeaderOptions): Leader {
+  const { ledger, runner, prober, waiting, finished, debts, platform, report, leaseMs } = options;
+
+  const lead: Leader["lead"] = async (ask, way) => {
+    let known: Stored | null | undefined = way.readFirst ? undefined : null;
+    let bound = false;
+    let ran: Outcome | undefined;
+    let lookMs = firstLookMs;
+    for (;;) {
+      if (known === undefined) ({ known, bound } = await look(ask));
+      const kase = known?.case ?? absent(ask);
+      compare(ask, kase);
+      const at = await instant();
+      const leftMs = ask.signal?.aborted === true ? 0 : way.deadlineMs - platform.monotonicMs();
+      const step = stepFor(ask, kase, { at, leftMs, ran: ran !== undefined });
+      switch (step.do) {
+        case "answer":
+          return answer(ask, kase, bound, ran);
+        case "open":
+          known = await open(ask, known);
+          break;
+        case "expire":
+        case "lease_ended": {
+          const change = { caseId: ask.caseId, by: ask.actor, happening: { type: step.do } };
+          const done = await ledger.apply({ ...change, known });
+          known = done.ok ? done.stored : undefined;
+          break;
+        }
+        case "claim": {
+          const askedMs = platform.monotonicMs();
+          const claimed = await claim(ask, known);
+          known = undefined;
+          if (typeof claimed === "string") break;
+          way.claimed();
+          ran = await runner.run(ask, claimed, askedMs);
+          if (ran.status === "settled") return remember(ask, ran, claimed.case);
+          if (ran.status !== "in_doubt") return ran;
+          break;
+        }
+        case "probe":
+          assert(kase.state === "IN_DOUBT", "only a doubt is probed");
+          await prober.probe(kase, ask.rules.probe, ask.actor);
+          known = undefined;
+          break;
+        case "wait":
+          await waiting.change(Math.min(lookMs, Math.max(1, step.untilMs - at), leftMs), ask.signal);
+          lookMs = Math.min(longestLookMs, lookMs * (1.2 + 0.6 * platform.jitter()));
+          known = undefined;
+          break;
+      }
+    }
+  };
+
+  const look = async (ask: Ask): Promise<{ known: Stored | null; bound: boolean }> => {
+    const { caseId, requestId } = ask;
+    const reading = await ledger.read({ caseId, requestId });
+    if (reading.bound !== null && reading.bound !== caseId) throw boundElsewhere(requestId, caseId);
+    return { known: reading.stored, bound: reading.bound !== null };
+  };
+
+  const instant = (): number | Promise<number> => ledger.now();
+
+  /** The same id with another action or payload is a conflict in every state, before anything else. */
+  const compare = (ask: Ask, kase: Case | Absent): void => {
+    if (kase.state === "ABSENT") return;
+    const holds = kase.state === "RETIRED" ? kase.fingerprint : (kase.intent?.fingerprint ?? null);
+    if (holds === null || holds === fingerprintOf(ask, platform)) return;
+    report("conflict", summaryOf(kase), ask.requestId);
+    throw refused("payload_conflict", kase, ask);
+  };
+
+  const open = async (ask: Ask, known: Stored | null): Promise<Stored | undefined> => {
+    const opened = await ledger.apply({
+      caseId: ask.caseId,
+      by: ask.actor,
+      known,
+      bind: ask.requestId,
+      happening: {
+        type: "open",
+        policy: ask.policy,
+        outcomes: null,
+        allow: null,
+        intent: intentOf(ask),
+      },
+    });
+    if (opened.ok) return opened.stored;
+    if (opened.refusal === "unchanged") return undefined;
+    throw refused(opened.refusal, opened.before, ask);
+  };
+
+  const intentOf = (ask: Ask) => ({
+    action: ask.action,
+    payload: payloadOf(ask),
+    fingerprint: fingerprintOf(ask, platform),
+    proposer: ask.actor,
+  });
+
+  const claim = async (
+    ask: Ask,
+    known: Stored | null,
+  ): Promise<(Stored & { readonly case: Executing }) | Refusal> => {
+    const nonce = platform.newId();
+    const { caseId, requestId, actor, terms } = ask;
+    const intent = intentOf(ask);
+    const opens = ask.opens && ask.policy.kind === "immediate";
+    try {
+      const applied = await ledger.apply({
+        caseId,
+        by: actor,
+        known,
+        bind: requestId,
+        occasion: { nonce },
+        happening: (at) => ({
+          type: "claim",
+          requestId,
+          intent,
+          terms,
+          leaseUntil: at + leaseMs,
+          opens,
+        }),
+      });
+      if (!applied.ok) return applied.refusal;
+      assert(applied.stored.case.state === "EXECUTING", "a claimed case executes");
+      return { case: applied.stored.case, head: applied.stored.head };
+    } catch (error) {
+      // Whether the claim landed is unknown, and the effect was not started: give it back if it did.
+      debts.owe(() => giveBack(caseId, nonce, actor));
+      throw error;
+    }
+  };
+
+  const giveBack = async (caseId: CaseId, holder: string, by: string): Promise<void> => {
+    const { stored } = await ledger.read({ caseId, requestId: null });
+    if (stored?.case.state !== "EXECUTING" || stored.case.claim.holder !== holder) return;
+    const { fence } = stored.case.claim;
+    const reason = "the store failed while it was claimed; it was not started";
+    const happening = { type: "release", fence, reason, final: false } as const;
+    await ledger.apply({ caseId, by, known: stored, happening });
+  };
+
+  const remember = (ask: Ask, ran: Outcome, claimed: Executing): Outcome => {
+    if (ran.status === "settled" && ran.recorded) finished.keep(ask, claimed.intent, ran.receipt);
+    return ran;
+  };
+
+  const answer = async (
+    ask: Ask,
+    kase: Case | Absent,
+    bound: boolean,
+    ran: Outcome | undefined,
+  ): Promise<Outcome> => {
+    if (kase.state === "ABSENT") return notPerformed(kase, "the caller gave up before it started");
+    if (kase.state !== "SETTLED" && kase.state !== "VOID") return standing(kase, false);
+    if (!bound && kase.intent !== null) await attach(ask);
+    if (kase.intent !== null) finished.keep(ask, kase.intent, kase.receipt);
+    if (kase.state === "VOID") return standing(kase, true);
+    if (ran !== undefined) return happened(kase.receipt, false);
+    report("replayed", summaryOf(kase));
+    return happened(kase.receipt, true);
+  };
+
+  const attach: Leader["attach"] = async (ask) => {
+    const { caseId, requestId, actor } = ask;
+    const fingerprint = fingerprintOf(ask, platform);
+    const happening = { type: "ask", requestId, fingerprint } as const;
+    const asked = await ledger.apply({ caseId, by: actor, bind: requestId, happening });
+    if (!asked.ok) throw refused(asked.refusal, asked.before, ask);
+  };
+
+  return { lead, attach };
+}
+
+function absent(ask: Ask): Absent {
+  return { state: "ABSENT", namespace: ask.namespace, caseId: ask.caseId };
+}
+
+interface Moment {
+  /** By the store's clock. */
+  readonly at: number;
+  /** What is left of the caller's time to wait. */
+  readonly leftMs: number;
+  /** The effect has run in this very call: it isn't run again by it. */
+  readonly ran: boolean;
+}
+
+function stepFor(ask: Ask, kase: Case | Absent, moment: Moment): NextStep {
+  const { at, leftMs, ran } = moment;
+  const start: NextStep = { do: ask.signal?.aborted === true ? "answer" : "claim" };
+  switch (kase.state) {
+    case "ABSENT":
+      if (!ask.opens) throw refused("absent", kase, ask);
+      return ask.policy.kind === "immediate" ? start : { do: "open" };
+    case "OPEN":
+    case "RESOLVED_PROVISIONAL":
+    case "IN_RECONCILIATION": {
+      const { expiresAt } = kase.deliberation;
+      if (expiresAt !== null && at >= expiresAt) return { do: "expire" };
+      return { do: kase.intent === null && ask.policy.kind !== "immediate" ? "open" : "answer" };
+    }
+    case "FINAL":
+      return ran ? { do: "answer" } : start;
+    case "EXECUTING":
+      if (at >= kase.leaseUntil) return { do: "lease_ended" };
+      return leftMs <= 0 ? { do: "answer" } : { do: "wait", untilMs: kase.leaseUntil };
+    case "IN_DOUBT": {
+      if (!ran && mayRunAgain(kase.claim, at)) return start;
+      const { probeAt } = kase.doubt;
+      if (probeAt === null || ask.rules.probe === undefined) return { do: "answer" };
+      if (at >= probeAt) return leftMs < 0 && ran ? { do: "answer" } : { do: "probe" };
+      return probeAt - at >= leftMs ? { do: "answer" } : { do: "wait", untilMs: probeAt };
+    }
+    case "SETTLED":
+    case "VOID":
+      return { do: "answer" };
+    case "RETIRED":
+      throw refused("retired", kase, ask);
+  }
+}

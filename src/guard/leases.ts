@@ -1,0 +1,80 @@
+import type { Executing } from "../core/case.ts";
+import { summaryOf } from "../core/case.ts";
+import type { Stored } from "../core/store.ts";
+import type { Report } from "./hooks.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Platform } from "./platform.ts";
+
+/** A claim of this process, as it was last seen in the store. */
+export interface Held {
+  stored: Stored & { readonly case: Executing };
+  readonly fence: number;
+  /** Called when the claim is found lost. */
+  readonly lost: () => void;
+  renewedAtMs: number;
+}
+
+/** Keeps the leases of this process's claims alive while their effects run. */
+export interface Leases {
+  add(held: Held): void;
+  remove(held: Held): void;
+}
+
+export interface LeasesOptions {
+  readonly ledger: Ledger;
+  readonly platform: Platform;
+  readonly report: Report;
+  readonly leaseMs: number;
+}
+
+export function createLeases({ ledger, platform, report, leaseMs }: LeasesOptions): Leases {
+  const held = new Set<Held>();
+  const everyMs = leaseMs / 3;
+  let ticking = false;
+
+  // One timer for all claims: a timer each would cost more than the claims do.
+  const tick = () => {
+    if (held.size === 0) {
+      ticking = false;
+      return;
+    }
+    const nowMs = platform.monotonicMs();
+    for (const claim of held) {
+      if (nowMs - claim.renewedAtMs >= everyMs * 0.9) {
+        claim.renewedAtMs = nowMs;
+        renew(claim).catch((error: unknown) => report("failed", "renewal", error));
+      }
+    }
+    platform.after(everyMs / 3, true, tick);
+  };
+
+  const renew = async (claim: Held) => {
+    const kase = claim.stored.case;
+    const applied = await ledger.apply({
+      caseId: kase.caseId,
+      by: kase.claim.by,
+      known: claim.stored,
+      happening: (at) => ({ type: "renew", fence: claim.fence, leaseUntil: at + leaseMs }),
+    });
+    if (!held.has(claim)) return;
+    if (applied.ok && applied.stored.case.state === "EXECUTING") {
+      claim.stored = { case: applied.stored.case, head: applied.stored.head };
+    } else if (!applied.ok) {
+      held.delete(claim);
+      report("leaseLost", summaryOf(applied.before));
+      claim.lost();
+    }
+  };
+
+  return {
+    add(claim) {
+      held.add(claim);
+      if (ticking) return;
+      ticking = true;
+      platform.after(everyMs / 3, true, tick);
+    },
+    remove(claim) {
+      held.delete(claim);
+    },
+  };
+}

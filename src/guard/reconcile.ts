@@ -1,0 +1,147 @@
+import type { Case, InDoubt } from "../core/case.ts";
+import { mayRunAgain } from "../core/advance.ts";
+import { immediate } from "../core/policy.ts";
+import { limits } from "../core/limits.ts";
+import type { Store } from "../core/store.ts";
+import type { Ask, Entrance, Rules } from "./ask.ts";
+import type { Execute } from "./execute.ts";
+import type { Report } from "./hooks.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Prober } from "./probe.ts";
+
+/** What one sweep did. */
+export interface Sweep {
+  /** Cases whose worker was not heard of for a whole lease: now in doubt. */
+  readonly doubted: number;
+  /** Doubts cleared as happened, by a probe or by running again where that is harmless. */
+  readonly settled: number;
+  /** Doubts cleared as not happened: the case may be asked for again. */
+  readonly released: number;
+  /** Doubts that stay: nothing could be found out, or a person has to look. */
+  readonly inDoubt: number;
+  /** Cases that waited too long for approval. */
+  readonly expired: number;
+  /** Cases that could not be looked after; they are tried again by the next sweep. */
+  readonly failed: number;
+}
+
+/** An action that this guard knows how to look after. */
+export interface KnownAction {
+  readonly rules: Rules;
+  readonly timeoutMs: number;
+}
+
+export interface SweeperOptions {
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly prober: Prober;
+  readonly execute: Execute;
+  readonly report: Report;
+  readonly entrance: Entrance;
+  readonly known: ReadonlyMap<string, KnownAction>;
+}
+
+/** One sweep over what needs attention. `only`: the actions to look after; the rest is only doubted. */
+export type SweepOnce = (only: ReadonlySet<string> | undefined) => Promise<Sweep>;
+
+export function createSweep(options: SweeperOptions): SweepOnce {
+  const { store, ledger, prober, execute, report, entrance, known } = options;
+
+  return async (only) => {
+    const count = { doubted: 0, settled: 0, released: 0, inDoubt: 0, expired: 0, failed: 0 };
+    const at = await ledger.now();
+    let after: string | undefined;
+    do {
+      const page = await store.list({
+        namespace: entrance.namespace,
+        dueBy: at,
+        limit: limits.pageRows,
+        ...(after === undefined ? {} : { after }),
+      });
+      for (const kase of page.items) {
+        try {
+          await attend(kase, only, count);
+        } catch (error) {
+          count.failed += 1;
+          report("failed", "sweep", error);
+        }
+      }
+      after = page.next ?? undefined;
+    } while (after !== undefined);
+    return count;
+  };
+
+  async function attend(kase: Case, only: ReadonlySet<string> | undefined, count: Counts) {
+    switch (kase.state) {
+      case "OPEN":
+      case "RESOLVED_PROVISIONAL":
+      case "IN_RECONCILIATION": {
+        const done = await tell(kase, "expire");
+        if (done !== undefined) count.expired += 1;
+        return;
+      }
+      case "EXECUTING": {
+        const doubted = await tell(kase, "lease_ended");
+        if (doubted?.state !== "IN_DOUBT") return;
+        count.doubted += 1;
+        return clear(doubted, only, count);
+      }
+      case "IN_DOUBT":
+        return clear(kase, only, count);
+      case "FINAL":
+      case "SETTLED":
+      case "VOID":
+      case "RETIRED":
+        return;
+    }
+  }
+
+  async function tell(kase: Case, type: "expire" | "lease_ended"): Promise<Case | undefined> {
+    const { caseId } = kase;
+    const applied = await ledger.apply({ caseId, by: entrance.actor, happening: { type } });
+    return applied.ok ? applied.stored.case : undefined;
+  }
+
+  async function clear(kase: InDoubt, only: ReadonlySet<string> | undefined, count: Counts) {
+    const { action } = kase.intent;
+    const handled = only === undefined || only.has(action) ? known.get(action) : undefined;
+    if (handled === undefined) {
+      count.inDoubt += 1;
+      return;
+    }
+    const at = await ledger.now();
+    if (mayRunAgain(kase.claim, at)) {
+      await execute(askOf(kase, handled));
+    } else if (kase.doubt.probeAt !== null && kase.doubt.probeAt <= at) {
+      await prober.probe(kase, handled.rules.probe, entrance.actor);
+    }
+    const { stored } = await ledger.read({ caseId: kase.caseId, requestId: null });
+    if (stored?.case.state === "SETTLED") count.settled += 1;
+    else if (stored?.case.state === "FINAL") count.released += 1;
+    else count.inDoubt += 1;
+  }
+
+  /** The ask of a stored case, made again from what it holds. */
+  function askOf(kase: InDoubt, handled: KnownAction): Ask {
+    return {
+      namespace: kase.namespace,
+      requestId: kase.claim.requestId,
+      caseId: kase.caseId,
+      action: kase.intent.action,
+      payloadText: JSON.stringify(kase.intent.payload),
+      ignore: [],
+      fingerprint: kase.intent.fingerprint,
+      rules: handled.rules,
+      terms: kase.claim.terms,
+      policy: immediate(),
+      opens: false,
+      timeoutMs: handled.timeoutMs,
+      waitMs: 0,
+      signal: undefined,
+      actor: entrance.actor,
+    };
+  }
+}
+
+type Counts = { -readonly [Name in keyof Sweep]: number };
+

@@ -1,0 +1,24 @@
+import type { Returned } from "../core/event.ts";
+import { canonicalJson, frozen, type Json } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+
+/**
+ * What an effect returned, as far as JSON can say it. It happened, so this never fails: what JSON
+ * can't say is left out, and the receipt says so.
+ */
+export function returnedOf(value: unknown): Returned {
+  if (value === undefined) return { valueForm: "exact" };
+  if (value === null || typeof value === "boolean") return { value, valueForm: "exact" };
+  try {
+    const text = JSON.stringify(value);
+    if (text === undefined || text.length > limits.valueChars || !text.isWellFormed()) {
+      return { valueForm: "omitted" };
+    }
+    // The stored form is what every caller gets, the first one too.
+    const kept = frozen(JSON.parse(text) as Json);
+    const exact = canonicalJson(value, limits.valueChars);
+    return { value: kept, valueForm: exact.ok ? "exact" : "converted" };
+  } catch {
+    return { valueForm: "omitted" };
+  }
+}

@@ -1,0 +1,245 @@
+import { type Case, type Executing, type Settled, summaryOf } from "../core/case.ts";
+import { assert, type GuardError, isGuardError } from "../core/errors.ts";
+import type { Happening, Returned } from "../core/event.ts";
+import type { Outcome } from "../core/outcome.ts";
+import type { Stored } from "../core/store.ts";
+import { transition } from "../core/transition.ts";
+import type { Ask } from "./ask.ts";
+import { contextOf } from "./context.ts";
+import type { Debts } from "./debts.ts";
+import { type Ending, endingOf } from "./ending.ts";
+import type { Report } from "./hooks.ts";
+import type { Held, Leases } from "./leases.ts";
+import type { Applied, Ledger } from "./ledger.ts";
+import type { Platform } from "./platform.ts";
+import { refused } from "./refused.ts";
+import { returnedOf } from "./returned.ts";
+import { happened, inDoubt, inProgress, nothing, notPerformed, pending } from "./words.ts";
+
+/** Runs a claimed effect under its lease, and writes down how it ended. */
+export interface Runner {
+  /** `askedMs`: when the claim was asked for, on the monotonic clock. */
+  run(ask: Ask, claimed: Stored & { readonly case: Executing }, askedMs: number): Promise<Outcome>;
+  /** A receipt that could not be written yet, of a case that ran here. */
+  unrecorded(caseId: string): Settled | undefined;
+}
+
+export interface RunnerOptions {
+  readonly ledger: Ledger;
+  readonly leases: Leases;
+  readonly debts: Debts;
+  readonly platform: Platform;
+  readonly report: Report;
+  readonly leaseMs: number;
+}
+
+export function createRunner(options: RunnerOptions): Runner {
+  const { ledger, leases, debts, platform, report, leaseMs } = options;
+  const unrecorded = new Map<string, Settled>();
+
+  const run: Runner["run"] = async (ask, claimed, askedMs) => {
+    const { claim } = claimed.case;
+    const { ctx, abort } = contextOf(ask, claimed.case, platform);
+    const held: Held = { stored: claimed, fence: claim.fence, lost: abort, renewedAtMs: askedMs };
+    const hindrance = reasonNotToStart(ask, platform.monotonicMs() - askedMs);
+    if (hindrance !== undefined) {
+      return conclude(ask, held, { kind: "not_performed", reason: hindrance, final: false });
+    }
+    leases.add(held);
+    try {
+      const { ending, rest } = await inTime(ask, claimed.case, ctx, abort);
+      if (rest !== undefined) followLate(ask, held, rest);
+      return await conclude(ask, held, ending);
+    } finally {
+      leases.remove(held);
+    }
+  };
+
+  /** The last look before the effect: closes most of the gap between the claim and the start. */
+  const reasonNotToStart = (ask: Ask, tookMs: number): string | undefined => {
+    if (ask.signal?.aborted === true) return "the caller gave up before it started";
+    if (tookMs >= leaseMs) return "the claim took longer than its lease";
+    return undefined;
+  };
+
+  /** The effect's end, or its time's; then `rest` is the end that may still come. */
+  const inTime = async (
+    ask: Ask,
+    kase: Executing,
+    ctx: ReturnType<typeof contextOf>["ctx"],
+    abort: () => void,
+  ): Promise<{ ending: Ending; rest?: Promise<Ending> }> => {
+    const rest = endOf(ask, kase, ctx);
+    let stop: () => void = () => {};
+    const overtime = new Promise<undefined>((resolve) => {
+      stop = platform.after(ask.timeoutMs, false, () => resolve(undefined));
+    });
+    const ending = await Promise.race([rest, overtime]);
+    stop();
+    if (ending !== undefined) return { ending };
+    abort();
+    return { ending: { kind: "unknown", reason: "timed_out", error: null }, rest };
+  };
+
+  const endOf = async (
+    ask: Ask,
+    kase: Executing,
+    ctx: ReturnType<typeof contextOf>["ctx"],
+  ): Promise<Ending> => {
+    try {
+      assert(ask.rules.run !== undefined, "an effect that runs has a function");
+      return { kind: "returned", value: await ask.rules.run(kase.intent.payload, ctx) };
+    } catch (error) {
+      return endingOf(error, ask.rules.onError);
+    }
+  };
+
+  /** An effect that ended after its time still tells how it ended. */
+  const followLate = (ask: Ask, held: Held, rest: Promise<Ending>) => {
+    rest
+      .then((ending) => (ending.kind === "unknown" ? undefined : conclude(ask, held, ending)))
+      .catch((error: unknown) => report("failed", "release", error));
+  };
+
+  const conclude = (ask: Ask, held: Held, ending: Ending): Promise<Outcome> => {
+    switch (ending.kind) {
+      case "returned":
+        return settle(held, returnedOf(ending.value));
+      case "not_performed": {
+        const { reason, final } = ending;
+        return tell(ask, held, { type: "release", fence: held.fence, reason, final });
+      }
+      case "unknown": {
+        const { reason, error } = ending;
+        return tell(ask, held, { type: "doubt", fence: held.fence, reason, error });
+      }
+    }
+  };
+
+  const settle = async (held: Held, returned: Returned): Promise<Outcome> => {
+    const { caseId, claim } = held.stored.case;
+    const told = ledger.now();
+    const occasion = { at: typeof told === "number" ? told : await told, nonce: platform.newId() };
+    const happening = { type: "settle", fence: held.fence, ...returned } as const;
+    const write = () =>
+      ledger.apply({ caseId, by: claim.by, known: held.stored, occasion, happening });
+    try {
+      return await written(held, returned, await write());
+    } catch (error) {
+      if (!isGuardError(error)) throw error;
+      return postponed(held, returned, error, occasion, write);
+    }
+  };
+
+  const written = async (held: Held, returned: Returned, applied: Applied): Promise<Outcome> => {
+    if (applied.ok) return standing(applied.stored.case, false);
+    const { refusal, before } = applied;
+    assert(before.state !== "ABSENT", "a claimed case exists");
+    if (refusal === "stale_fence" || refusal === "settled" || refusal === "void") {
+      return late(held, returned, before);
+    }
+    throw refused(refusal, before);
+  };
+
+  /** It happened, and the store can't be told: keep the receipt, go on trying, never call it a failure. */
+  const postponed = (
+    held: Held,
+    returned: Returned,
+    error: GuardError,
+    occasion: { readonly at: number; readonly nonce: string },
+    write: () => Promise<Applied>,
+  ): Outcome => {
+    const kase = held.stored.case;
+    const event = { type: "settle", fence: held.fence, ...returned } as const;
+    const foreseen = transition(kase, { ...event, ...occasion, by: kase.claim.by });
+    assert(foreseen.ok && foreseen.next.state === "SETTLED", "a holder may settle");
+    const settled = foreseen.next;
+    unrecorded.set(kase.caseId, settled);
+    report("unrecorded", summaryOf(kase), error);
+    debts.owe(async () => {
+      await written(held, returned, await write());
+      unrecorded.delete(kase.caseId);
+    });
+    return happened(settled.receipt, false, false);
+  };
+
+  /** A result whose claim was lost: evidence, and where another claim ran, an incident. */
+  const late = async (held: Held, returned: Returned, before: Case): Promise<Outcome> => {
+    const { caseId, claim } = held.stored.case;
+    const happening = { type: "late_result", fence: held.fence, ...returned } as const;
+    const applied = await ledger.apply({ caseId, by: claim.by, happening });
+    const kase = applied.ok ? applied.stored.case : before;
+    if (fenceOf(kase) !== held.fence) report("duplicateEffect", summaryOf(kase), held.fence);
+    return standing(kase, true);
+  };
+
+  const tell = async (ask: Ask, held: Held, happening: Happening): Promise<Outcome> => {
+    const { caseId, claim } = held.stored.case;
+    const change = { caseId, by: claim.by, known: held.stored, happening };
+    try {
+      const applied = await ledger.apply(change);
+      if (applied.ok) return standing(applied.stored.case, false);
+      assert(applied.before.state !== "ABSENT", "a claimed case exists");
+      return standing(applied.before, true);
+    } catch (error) {
+      if (!isGuardError(error)) throw error;
+      report("failed", "release", error);
+      // What could not be written now is written later; until then the lease tells others enough.
+      debts.owe(async () => {
+        await ledger.apply(change);
+      });
+      return untold(ask, held, happening);
+    }
+  };
+
+  /** How a claim ended that could not be written down: the caller is told the truth all the same. */
+  const untold = (ask: Ask, held: Held, happening: Happening): Outcome => {
+    const at = held.stored.case.updatedAt;
+    const event = { ...happening, at, by: ask.actor, nonce: platform.newId() };
+    const foreseen = transition(held.stored.case, event);
+    assert(foreseen.ok, "a holder may speak");
+    return standing(foreseen.next, false);
+  };
+
+  return { run, unrecorded: (caseId) => unrecorded.get(caseId) };
+}
+
+function fenceOf(kase: Case): number | undefined {
+  switch (kase.state) {
+    case "EXECUTING":
+    case "IN_DOUBT":
+      return kase.claim.fence;
+    case "FINAL":
+      return kase.past?.claim.fence;
+    case "SETTLED":
+      return kase.receipt.fence;
+    case "OPEN":
+    case "RESOLVED_PROVISIONAL":
+    case "IN_RECONCILIATION":
+    case "VOID":
+    case "RETIRED":
+      return undefined;
+  }
+}
+
+/** What a case, as it stands, is to a caller. */
+export function standing(kase: Case, replayed: boolean): Outcome {
+  switch (kase.state) {
+    case "SETTLED":
+      return happened(kase.receipt, replayed);
+    case "VOID":
+      return nothing(kase.receipt, summaryOf(kase));
+    case "IN_DOUBT":
+      return inDoubt(kase);
+    case "EXECUTING":
+      return inProgress(kase);
+    case "FINAL":
+      return kase.past === null ? pending(kase) : notPerformed(kase, kase.past.reason);
+    case "OPEN":
+    case "RESOLVED_PROVISIONAL":
+    case "IN_RECONCILIATION":
+      return pending(kase);
+    case "RETIRED":
+      throw refused("retired", kase);
+  }
+}

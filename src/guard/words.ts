@@ -1,0 +1,92 @@
+import { type Absent, type Case, type CaseSummary, type InDoubt, summaryOf } from "../core/case.ts";
+import type { HeldOutcome, SettledOutcome } from "../core/outcome.ts";
+import type { NoneReceipt, OnceReceipt } from "../core/receipt.ts";
+
+/** Outcomes, each with its two texts: what a person needs to act, and what a model needs to stop. */
+
+export function happened(
+  receipt: OnceReceipt,
+  replayed: boolean,
+  recorded = true,
+): SettledOutcome {
+  return { status: "settled", effect: "once", receipt, replayed, recorded };
+}
+
+export function notPerformed(kase: Case | Absent, why: string): HeldOutcome {
+  return {
+    status: "not_performed",
+    effect: "none",
+    case: summaryOf(kase),
+    next: `Nothing was executed: ${why}. It may be asked again.`,
+    forModel: "Not executed. It is safe to call it again with the same arguments, if it is still wanted.",
+  };
+}
+
+export function pending(kase: Case): HeldOutcome {
+  const waits = kase.state !== "RETIRED" ? kase.deliberation?.verdict.why : undefined;
+  return {
+    status: "pending",
+    effect: "none",
+    case: summaryOf(kase),
+    next: `Nothing was executed. Case ${kase.caseId} is ${kase.state}: ${waits ?? "not final"}. It runs when it is final and asked again.`,
+    forModel:
+      "Not executed yet. It waits for a decision by others. Do not call it again now; say that it is pending and continue with other work.",
+  };
+}
+
+export function inProgress(kase: Case | Absent): HeldOutcome {
+  return {
+    status: "in_progress",
+    effect: "unknown",
+    case: summaryOf(kase),
+    next: `Case ${kase.caseId} is being executed by another caller. Ask again with the same request id to get its receipt.`,
+    forModel: "It is being done already. Do not start it again; ask later for the result.",
+  };
+}
+
+const doubtReasons = {
+  lease_ended: "its worker was not heard of again",
+  threw: "it ended with an error that does not say whether it happened",
+  timed_out: "it did not end in its time",
+} as const;
+
+export function inDoubt(kase: InDoubt): HeldOutcome {
+  const { claim, doubt } = kase;
+  const why = doubtReasons[doubt.reason];
+  const facts = `Case ${kase.caseId} may have run once: ${why}.`;
+  const base = { status: "in_doubt", effect: "unknown", case: summaryOf(kase) } as const;
+  if (claim.terms.class === "idempotent" || claim.terms.class === "keyed") {
+    return {
+      ...base,
+      next: `${facts} It is declared ${claim.terms.class}: asking again repeats it without harm.`,
+      forModel: "Unknown whether it ran. Calling it again with the same arguments is safe.",
+    };
+  }
+  const probing = doubt.probeAt === null ? "" : " The next call or sweep asks the world by its probe.";
+  return {
+    ...base,
+    next: `${facts} It will not run again by itself.${probing} Check with the provider, then: guard.resolve(caseId, { happened }, { by, evidence }).`,
+    forModel:
+      "Unknown whether it ran. Do not call it again. A person is checking; continue with other work or say that it is pending.",
+  };
+}
+
+const voidReasons = {
+  rejected: "it was decided against",
+  denied: "an approver denied it",
+  expired: "nobody approved it in time",
+  not_performed: "it did not happen and never will",
+  withdrawn: "it was withdrawn",
+} as const;
+
+export function nothing(receipt: NoneReceipt, summary: CaseSummary): HeldOutcome {
+  const why = voidReasons[receipt.reason];
+  return {
+    status: "void",
+    effect: "none",
+    case: summary,
+    receipt,
+    next: `Nothing was executed, and nothing will be: ${why}. A new action needs a new id.`,
+    forModel: `Not executed: ${why}. This is final; do not call it again.`,
+  };
+}

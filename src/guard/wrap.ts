@@ -1,0 +1,93 @@
+import { GuardError } from "../core/errors.ts";
+import { defaults } from "../core/limits.ts";
+import type { Outcome } from "../core/outcome.ts";
+import { admit, type Entrance, invalid, name, span, termsOf } from "./ask.ts";
+import type {
+  GuardedCallOptions,
+  GuardedFunction,
+  SchemaIssue,
+  StandardSchema,
+  WrapRules,
+} from "./call.ts";
+import type { Execute } from "./execute.ts";
+import type { KnownAction } from "./reconcile.ts";
+
+type AnyWrap = WrapRules<unknown, unknown> & { readonly input?: StandardSchema<unknown, unknown> };
+
+/** Makes a function that is called like the one it wraps, and lets it happen once per key. */
+export function wrapped(
+  action: string,
+  rules: AnyWrap,
+  execute: Execute,
+  entrance: Entrance,
+): { readonly call: GuardedFunction<unknown, unknown>; readonly known: KnownAction } {
+  name("action", action);
+  if (typeof rules?.run !== "function") throw invalid(`wrap("${action}") needs a \`run\`.`);
+  if (typeof rules.key !== "function") {
+    throw invalid(
+      `wrap("${action}") needs \`key\`: what makes two calls the same effect? Example: key: (p) => \`invoice:\${p.invoiceId}\`.`,
+    );
+  }
+  // Checked once here, so that a wrong rule is found at start and not at the first refund.
+  termsOf(rules as never);
+  const timeoutMs = span("timeoutMs", rules.timeoutMs ?? defaults.timeoutMs, 1);
+
+  const outcome = async (
+    payload: unknown,
+    options: GuardedCallOptions = {},
+  ): Promise<Outcome<unknown>> => {
+    const checked = rules.input === undefined ? payload : await validated(rules.input, payload);
+    const caseId = rules.key(checked);
+    const requestId = options.requestId ?? caseId;
+    const ask = admit({ ...rules, ...options, action, caseId, requestId, payload: checked } as never, entrance);
+    return execute(ask);
+  };
+
+  const call = async (payload: unknown, options: GuardedCallOptions = {}): Promise<unknown> => {
+    const answer = await outcome(payload, options);
+    if (answer.status === "settled") return answer.receipt.value;
+    throw held(answer, options.requestId);
+  };
+
+  return {
+    call: Object.assign(call, { outcome, action }),
+    known: {
+      rules: {
+        run: rules.run as KnownAction["rules"]["run"],
+        probe: rules.probe as KnownAction["rules"]["probe"],
+        onError: rules.onError,
+      },
+      timeoutMs,
+    },
+  };
+}
+
+function held(outcome: Exclude<Outcome, { status: "settled" }>, requestId: string | undefined) {
+  const { caseId, state } = outcome.case;
+  // `next` says first what happened to the effect; the message needs it once.
+  const facts = `Case ${caseId} is ${state} (${outcome.status}).`;
+  return new GuardError("held", facts, {
+    effect: outcome.effect,
+    requestId,
+    caseId,
+    next: outcome.next,
+    forModel: outcome.forModel,
+    outcome,
+  });
+}
+
+async function validated(
+  schema: StandardSchema<unknown, unknown>,
+  payload: unknown,
+): Promise<unknown> {
+  const result = await schema["~standard"].validate(payload);
+  if (result.issues === undefined) return result.value;
+  const paths = result.issues.map(pathOf);
+  throw invalid(`The payload does not fit its schema at ${[...new Set(paths)].join(", ")}.`);
+}
+
+/** Only the place: a schema's message may quote the value. */
+function pathOf(issue: SchemaIssue): string {
+  const keys = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part));
+  return JSON.stringify(keys.length === 0 ? "" : `/${keys.join("/")}`);
+}
