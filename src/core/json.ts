@@ -132,14 +132,58 @@ function refuse(gate: Gate, problem: JsonProblem): false {
   return false;
 }
 
+/**
+ * The text of a value whose members are out of order. Only what is out of order is copied; the
+ * engine writes the rest. Integer-like names can't be put in order by copying, so they are written
+ * by hand.
+ */
 function write(value: Json): string {
+  const copy = ordered(value);
+  return copy === undefined ? writeByHand(value) : JSON.stringify(copy);
+}
+
+/** The value with its members in canonical order; undefined where an object can't have them so. */
+function ordered(value: Json): Json | undefined {
+  if (typeof value !== "object" || value === null) return value;
+  return isList(value) ? orderedList(value) : orderedObject(value);
+}
+
+function orderedList(list: readonly Json[]): Json | undefined {
+  let copy: Json[] | undefined;
+  for (const [index, item] of list.entries()) {
+    const next = ordered(item);
+    if (next === undefined) return undefined;
+    if (next === item) continue;
+    copy ??= [...list];
+    copy[index] = next;
+  }
+  return copy ?? list;
+}
+
+function orderedObject(object: { readonly [name: string]: Json }): Json | undefined {
+  const names = Object.keys(object);
+  if (names.some(startsWithDigit)) return undefined;
+  names.sort(byCodeUnit);
+  const copy: { [name: string]: Json } = {};
+  for (const name of names) {
+    const next = ordered(object[name] as Json);
+    if (next === undefined) return undefined;
+    copy[name] = next;
+  }
+  return copy;
+}
+
+function writeByHand(value: Json): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(write).join(",")}]`;
-  const object = value as { readonly [name: string]: Json };
-  const members = Object.keys(object)
+  if (isList(value)) return `[${value.map(writeByHand).join(",")}]`;
+  const members = Object.keys(value)
     .sort(byCodeUnit)
-    .map((name) => `${JSON.stringify(name)}:${write(object[name] as Json)}`);
+    .map((name) => `${JSON.stringify(name)}:${writeByHand(value[name] as Json)}`);
   return `{${members.join(",")}}`;
+}
+
+function isList(value: readonly Json[] | { readonly [name: string]: Json }): value is readonly Json[] {
+  return Array.isArray(value);
 }
 
 /** RFC 8785, 3.2.3: names are ordered by their UTF-16 code units, never by locale. */

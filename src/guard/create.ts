@@ -92,7 +92,7 @@ export function guardOver(store: Store, options: GuardOptions = {}): Guard {
         : ({ type: "resolve", evidence, happened: false } as const);
       const applied = await ledger.apply({ caseId: id, by, happening });
       if (!applied.ok) throw refused(applied.refusal, applied.before);
-      return standing(applied.stored.case, false);
+      return standing(applied.stored.case, true);
     },
 
     reconcile: () => sweep(undefined),

@@ -1,4 +1,4 @@
-import { type Absent, summaryOf } from "../core/case.ts";
+import { type Absent, type CaseSummary, summaryOf } from "../core/case.ts";
 import { isStoreTrouble } from "../core/errors.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { type Ask, fingerprintOf } from "./ask.ts";
@@ -10,7 +10,7 @@ import { boundElsewhere } from "./ledger.ts";
 import type { Platform } from "./platform.ts";
 import { refused } from "./refused.ts";
 import type { Runner } from "./run.ts";
-import { happened, inProgress } from "./words.ts";
+import { happened, inProgress, nothing } from "./words.ts";
 
 /** Answers asks: replays what is finished, joins what is under way, and leads the rest. */
 export type Execute = (ask: Ask) => Promise<Outcome>;
@@ -60,15 +60,22 @@ export function createExecute(options: ExecuteOptions): Performing {
   };
 
   const replay = async (ask: Ask, found: Finished): Promise<Outcome> => {
-    if (found.caseId !== ask.caseId) throw boundElsewhere(ask.requestId, ask.caseId);
+    const { receipt } = found;
+    if (receipt.caseId !== ask.caseId) throw boundElsewhere(ask.requestId, ask.caseId);
     if (!holds(found, ask)) throw conflict(ask);
-    report("replayed", found.summary);
-    return found.outcome;
+    const summary = (): CaseSummary => ({
+      ...summaryOf(absent(ask)),
+      state: receipt.effect === "once" ? "SETTLED" : "VOID",
+      action: found.action,
+    });
+    if (receipt.effect === "none") return nothing(receipt, summary());
+    report("replayed", summary);
+    return happened(receipt, true);
   };
 
   const holds = (found: Finished, ask: Ask): boolean =>
     found.payloadText !== null && ask.ignore.length === 0
-      ? found.payloadText === ask.payloadText && found.summary.action === ask.action
+      ? found.payloadText === ask.payloadText && found.action === ask.action
       : found.fingerprint === fingerprintOf(ask, platform);
 
   const lead = (ask: Ask, deadlineMs: number): Promise<Outcome> => {
@@ -105,7 +112,11 @@ export function createExecute(options: ExecuteOptions): Performing {
     }
     if (outcome.status !== "settled") return outcome;
     if (ask.requestId !== flight.ask.requestId) await bindOrOwe(ask);
-    report("replayed", { ...summaryOf(absent(ask)), state: "SETTLED", action: ask.action });
+    report("replayed", () => ({
+      ...summaryOf(absent(ask)),
+      state: "SETTLED",
+      action: ask.action,
+    }));
     return happened(outcome.receipt, true, outcome.recorded);
   };
 
@@ -125,7 +136,7 @@ export function createExecute(options: ExecuteOptions): Performing {
   };
 
   const conflict = (ask: Ask) => {
-    report("conflict", summaryOf(absent(ask)), ask.requestId);
+    report("conflict", () => summaryOf(absent(ask)), ask.requestId);
     return refused("payload_conflict", absent(ask), ask);
   };
 

@@ -1,13 +1,12 @@
 import { limits } from "../core/limits.ts";
-import type { CaseSummary, Intent } from "../core/case.ts";
-import type { Outcome } from "../core/outcome.ts";
+import type { Intent } from "../core/case.ts";
 import type { NoneReceipt, OnceReceipt } from "../core/receipt.ts";
 import type { Ask } from "./ask.ts";
-import { happened, nothing } from "./words.ts";
 
 /**
  * Finished cases by the requests that asked for them, so that a replay needs no store. They can't
- * change any more, so nothing in here is ever out of date. The least recently used one goes first.
+ * change any more, so nothing in here is ever out of date. What was
+ * not asked for in a long while goes first.
  */
 export interface FinishedCases {
   /** The end of the case that a request is bound to, if it is remembered. */
@@ -18,57 +17,49 @@ export interface FinishedCases {
 }
 
 export interface Finished {
-  readonly caseId: string;
   readonly fingerprint: string;
+  readonly action: string;
   /** The payload's canonical JSON, to compare without hashing; null where fields don't count. */
   readonly payloadText: string | null;
-  readonly summary: CaseSummary;
-  readonly outcome: Outcome;
+  readonly receipt: OnceReceipt | NoneReceipt;
 }
 
 export function createFinishedCases(capacity: number = limits.finishedCases): FinishedCases {
-  const byRequest = new Map<string, Finished>();
+  // Two generations instead of a list by age: when the young one is full it becomes the old one, and
+  // what was not asked for since is let go. Evicting one by one from a Map costs more than the case.
+  let young = new Map<string, Finished>();
+  let old = new Map<string, Finished>();
+
+  const put = (requestId: string, one: Finished) => {
+    young.set(requestId, one);
+    if (young.size * 2 < capacity) return;
+    old = young;
+    young = new Map();
+  };
+
   return {
     find(requestId) {
-      const found = byRequest.get(requestId);
-      // A Map keeps the order of insertion: to touch is to insert again. Far from full, who cares.
-      if (found !== undefined && byRequest.size > capacity / 2) {
-        byRequest.delete(requestId);
-        byRequest.set(requestId, found);
-      }
-      return found;
+      const found = young.get(requestId);
+      if (found !== undefined) return found;
+      const aged = old.get(requestId);
+      if (aged !== undefined) put(requestId, aged);
+      return aged;
     },
     keep(ask, intent, receipt) {
       const { payloadText, requestId } = ask;
       if (payloadText.length > limits.finishedChars) return;
       if (receipt.effect === "once" && isLong(receipt.value)) return;
-      const summary = summaryOfEnd(intent, receipt);
-      byRequest.delete(requestId);
-      byRequest.set(requestId, {
-        caseId: receipt.caseId,
+      put(requestId, {
         fingerprint: intent.fingerprint,
+        action: intent.action,
         payloadText: ask.ignore.length === 0 ? payloadText : null,
-        summary,
-        outcome: Object.freeze(
-          receipt.effect === "once" ? happened(receipt, true) : nothing(receipt, summary),
-        ),
+        receipt,
       });
-      if (byRequest.size > capacity) {
-        const oldest = byRequest.keys().next();
-        if (oldest.done !== true) byRequest.delete(oldest.value);
-      }
     },
-    forget: () => byRequest.clear(),
-  };
-}
-
-function summaryOfEnd(intent: Intent, receipt: OnceReceipt | NoneReceipt): CaseSummary {
-  return {
-    caseId: receipt.caseId,
-    state: receipt.effect === "once" ? "SETTLED" : "VOID",
-    action: intent.action,
-    verdict: null,
-    updatedAt: receipt.settledAt,
+    forget() {
+      young.clear();
+      old.clear();
+    },
   };
 }
 

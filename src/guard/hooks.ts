@@ -23,17 +23,23 @@ export interface Hooks {
   readonly failed?: (what: "probe" | "sweep" | "renewal" | "release", error: unknown) => void;
 }
 
+/** Reports by name. The first detail is made only where a hook is there to be told. */
 export type Report = <Name extends keyof Hooks>(
   name: Name,
-  ...details: Parameters<NonNullable<Hooks[Name]>>
+  first: First<Name> | (() => First<Name>),
+  ...rest: Rest<Name>
 ) => void;
 
+type Details<Name extends keyof Hooks> = Parameters<NonNullable<Hooks[Name]>>;
+type First<Name extends keyof Hooks> = Details<Name>[0];
+type Rest<Name extends keyof Hooks> = Details<Name> extends [unknown, ...infer Tail] ? Tail : never;
+
 export function reporter(hooks: Hooks | undefined, platform: Platform): Report {
-  return (name, ...details) => {
+  return (name, first, ...rest) => {
     const hook = hooks?.[name] as ((...details: readonly unknown[]) => void) | undefined;
     if (hook === undefined) return;
     try {
-      hook(...details);
+      hook.call(hooks, typeof first === "function" ? first() : first, ...rest);
     } catch (error) {
       platform.warn(error);
     }

@@ -122,7 +122,7 @@ export function createLeader(options: LeaderOptions): Leader {
     if (kase.state === "ABSENT") return;
     const holds = kase.state === "RETIRED" ? kase.fingerprint : (kase.intent?.fingerprint ?? null);
     if (holds === null || holds === fingerprintOf(ask, platform)) return;
-    report("conflict", summaryOf(kase), ask.requestId);
+    report("conflict", () => summaryOf(kase), ask.requestId);
     throw refused("payload_conflict", kase, ask);
   };
 
@@ -212,7 +212,7 @@ export function createLeader(options: LeaderOptions): Leader {
     if (kase.intent !== null) finished.keep(ask, kase.intent, kase.receipt);
     if (kase.state === "VOID") return standing(kase, true);
     if (ran !== undefined) return happened(kase.receipt, false);
-    report("replayed", summaryOf(kase));
+    report("replayed", () => summaryOf(kase));
     return happened(kase.receipt, true);
   };
 

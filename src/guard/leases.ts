@@ -61,7 +61,7 @@ export function createLeases({ ledger, platform, report, leaseMs }: LeasesOption
       claim.stored = { case: applied.stored.case, head: applied.stored.head };
     } else if (!applied.ok) {
       held.delete(claim);
-      report("leaseLost", summaryOf(applied.before));
+      report("leaseLost", () => summaryOf(applied.before));
       claim.lost();
     }
   };

@@ -70,12 +70,13 @@ export function createRunner(options: RunnerOptions): Runner {
     abort: () => void,
   ): Promise<{ ending: Ending; rest?: Promise<Ending> }> => {
     const rest = endOf(ask, kase, ctx);
-    let stop: () => void = () => {};
-    const overtime = new Promise<undefined>((resolve) => {
-      stop = platform.after(ask.timeoutMs, false, () => resolve(undefined));
+    const ending = await new Promise<Ending | undefined>((resolve) => {
+      const stop = platform.after(ask.timeoutMs, false, () => resolve(undefined));
+      void rest.then((end) => {
+        stop();
+        resolve(end);
+      });
     });
-    const ending = await Promise.race([rest, overtime]);
-    stop();
     if (ending !== undefined) return { ending };
     abort();
     return { ending: { kind: "unknown", reason: "timed_out", error: null }, rest };
@@ -155,7 +156,7 @@ export function createRunner(options: RunnerOptions): Runner {
     assert(foreseen.ok && foreseen.next.state === "SETTLED", "a holder may settle");
     const settled = foreseen.next;
     unrecorded.set(kase.caseId, settled);
-    report("unrecorded", summaryOf(kase), error);
+    report("unrecorded", () => summaryOf(kase), error);
     debts.owe(async () => {
       await written(held, returned, await write());
       unrecorded.delete(kase.caseId);
@@ -169,7 +170,7 @@ export function createRunner(options: RunnerOptions): Runner {
     const happening = { type: "late_result", fence: held.fence, ...returned } as const;
     const applied = await ledger.apply({ caseId, by: claim.by, happening });
     const kase = applied.ok ? applied.stored.case : before;
-    if (fenceOf(kase) !== held.fence) report("duplicateEffect", summaryOf(kase), held.fence);
+    if (fenceOf(kase) !== held.fence) report("duplicateEffect", () => summaryOf(kase), held.fence);
     return standing(kase, true);
   };
 

@@ -1,0 +1,204 @@
+import type { SQLOutputValue, StatementSync } from "node:sqlite";
+import type { Case, CaseState } from "../core/case.ts";
+import { GuardError } from "../core/errors.ts";
+import type { CaseId } from "../core/identity.ts";
+import { limits } from "../core/limits.ts";
+import type {
+  JournalEntry,
+  JournalQuery,
+  ListQuery,
+  Page,
+  ReadIds,
+  Reading,
+  Stored,
+} from "../core/store.ts";
+import { corrupt, readCase } from "./record.ts";
+import type { Connection } from "./sqlite-open.ts";
+
+type Row = Record<string, SQLOutputValue>;
+
+/** What the store answers from the database, each in one statement and so from one moment. */
+export interface Reader {
+  read(ids: ReadIds): Reading;
+  list(query: ListQuery): Page<Case>;
+  history(namespace: string, caseId: CaseId): JournalEntry[];
+  journal(query: JournalQuery): JournalEntry[];
+  end(namespace: string): number;
+  /** Finished cases of a namespace among the `span` places after one; and where to go on, null at the end. */
+  finished(query: FinishedQuery): Finished;
+  /** Changes when another connection has committed. */
+  dataVersion(): number;
+}
+
+export interface FinishedQuery {
+  readonly namespace: string;
+  readonly before: number;
+  readonly after: number;
+  readonly span: number;
+}
+
+export interface Finished {
+  readonly items: readonly (Stored & { readonly place: number })[];
+  readonly next: number | null;
+}
+
+const columns =
+  "c.place, c.namespace, c.id, c.version, c.state, c.action, c.updated_at, c.head, c.record";
+
+// The outer join gives one row in any case, so that "bound, but no such case" can't be overlooked.
+const readByCase = `
+  SELECT ${columns}, coalesce(r.case_id, own.id) AS bound
+  FROM (SELECT 1)
+  LEFT JOIN cases AS c ON c.namespace = ?1 AND c.id = ?2
+  LEFT JOIN requests AS r ON r.namespace = ?1 AND r.id = ?3
+  LEFT JOIN cases AS own ON own.namespace = ?1 AND own.id = ?3 AND own.own_request = 1`;
+
+const readByRequest = `
+  SELECT ${columns}, b.bound FROM (
+    SELECT coalesce(
+      (SELECT case_id FROM requests WHERE namespace = ?1 AND id = ?2),
+      (SELECT id FROM cases WHERE namespace = ?1 AND id = ?2 AND own_request = 1)
+    ) AS bound
+  ) AS b LEFT JOIN cases AS c ON c.namespace = ?1 AND c.id = b.bound`;
+
+const chainOf = `
+  WITH RECURSIVE chain (position, previous, text) AS (
+    SELECT j.position, j.previous, j.text FROM cases AS c
+    JOIN journal AS j ON j.position = c.last_entry WHERE c.namespace = ? AND c.id = ?
+    UNION ALL
+    SELECT j.position, j.previous, j.text FROM chain
+    JOIN journal AS j ON j.position = chain.previous AND j.position < chain.position
+  ) SELECT position, previous, text FROM chain ORDER BY position`;
+
+export function prepareReader({ db }: Connection): Reader {
+  const byCase = db.prepare(readByCase);
+  const byRequest = db.prepare(readByRequest);
+  const chain = db.prepare(chainOf);
+  const feed = db.prepare(
+    "SELECT position, text FROM journal WHERE namespace = ? AND position > ? ORDER BY position LIMIT ?",
+  );
+  const last = db.prepare(
+    "SELECT position FROM journal WHERE namespace = ? ORDER BY position DESC LIMIT 1",
+  );
+  const ended = db.prepare(
+    `SELECT ${columns} FROM cases AS c WHERE c.place > ? AND c.place <= ? AND c.namespace = ?
+     AND c.state IN ('SETTLED', 'VOID') AND c.updated_at < ? ORDER BY c.place`,
+  );
+  const lastPlace = db.prepare("SELECT max(place) AS place FROM cases");
+  const dataVersion = db.prepare("PRAGMA data_version");
+  // By their texts, of which there are few: one for each combination of conditions.
+  const lists = new Map<string, StatementSync>();
+
+  return {
+    read({ namespace, caseId, requestId }) {
+      if (caseId === null && requestId === null) return { stored: null, bound: null };
+      const row =
+        caseId === null
+          ? byRequest.get(namespace, requestId)
+          : byCase.get(namespace, caseId, requestId);
+      const bound = (row?.bound ?? null) as CaseId | null;
+      if (row === undefined || row.id === null) {
+        if (caseId === null && bound !== null) throw corrupt("a request id is bound to no case");
+        return { stored: null, bound };
+      }
+      return { stored: storedOf(row), bound };
+    },
+    list(query) {
+      const { sql, values, limit } = listStatement(query);
+      const statement = lists.get(sql) ?? db.prepare(sql);
+      lists.set(sql, statement);
+      const rows = statement.all(...values);
+      const more = rows.length > limit;
+      if (more) rows.pop();
+      const items = rows.map((row) => storedOf(row).case);
+      return { items, next: more ? String(rows.at(-1)?.place) : null };
+    },
+    history(namespace, caseId) {
+      const rows = chain.all(namespace, caseId);
+      if (rows[0] !== undefined && rows[0].previous !== null) {
+        throw corrupt("a case's journal has a gap");
+      }
+      return rows.map(entryOf);
+    },
+    journal({ namespace, after, limit }) {
+      return feed.all(namespace, after, pageLimit(limit)).map(entryOf);
+    },
+    end(namespace) {
+      return (last.get(namespace)?.position ?? 0) as number;
+    },
+    finished({ namespace, before, after, span }) {
+      const rows = ended.all(after, after + span, namespace, before);
+      const end = (lastPlace.get()?.place ?? 0) as number;
+      return {
+        items: rows.map((row) => ({ ...storedOf(row), place: row.place as number })),
+        next: after + span < end ? after + span : null,
+      };
+    },
+    dataVersion() {
+      return dataVersion.get()?.data_version as number;
+    },
+  };
+}
+
+function storedOf(row: Row): Stored {
+  const kase = readCase(String(row.record));
+  const action = kase.state === "RETIRED" ? null : (kase.intent?.action ?? null);
+  // The columns are what the database searches and compares by: they must say what the record says.
+  if (
+    row.namespace !== kase.namespace ||
+    row.id !== kase.caseId ||
+    row.version !== kase.version ||
+    row.state !== kase.state ||
+    row.action !== action ||
+    row.updated_at !== kase.updatedAt
+  ) {
+    throw corrupt("its columns and its record differ");
+  }
+  return { case: kase, head: String(row.head) };
+}
+
+function entryOf(row: Row): JournalEntry {
+  return { position: row.position as number, text: String(row.text) };
+}
+
+const finishedStates: readonly CaseState[] = ["SETTLED", "VOID", "RETIRED"];
+
+interface Statement {
+  readonly sql: string;
+  readonly values: readonly (string | number)[];
+  readonly limit: number;
+}
+
+function listStatement(query: ListQuery): Statement {
+  const { namespace, states, action, updatedBefore, dueBy } = query;
+  const limit = pageLimit(query.limit);
+  const unfinished =
+    dueBy !== undefined ||
+    (states !== undefined && !states.some((state) => finishedStates.includes(state)));
+  const wheres = ["c.namespace = ?", "c.place > ?"];
+  const values: (string | number)[] = [namespace, placeOf(query.after)];
+  const where = (term: string, ...bound: readonly (string | number)[]): void => {
+    wheres.push(term);
+    values.push(...bound);
+  };
+  if (unfinished) where("c.state NOT IN ('SETTLED', 'VOID', 'RETIRED')");
+  if (states !== undefined) where(`c.state IN (${states.map(() => "?").join(", ")})`, ...states);
+  if (action !== undefined) where("c.action = ?", action);
+  if (updatedBefore !== undefined) where("c.updated_at < ?", updatedBefore);
+  if (dueBy !== undefined) where("c.due <= ?", dueBy);
+  // Named outright: without statistics SQLite would walk a million finished cases to find ten.
+  const index = unfinished ? "INDEXED BY cases_unfinished" : "";
+  const sql = `SELECT ${columns} FROM cases AS c ${index} WHERE ${wheres.join(" AND ")}
+    ORDER BY c.place LIMIT ?`;
+  return { sql, values: [...values, limit + 1], limit };
+}
+
+function placeOf(cursor: string | undefined): number {
+  const place = Number(cursor ?? 0);
+  if (Number.isSafeInteger(place) && place >= 0) return place;
+  throw new GuardError("invalid_request", "The cursor is not one that this store gave out.");
+}
+
+function pageLimit(limit: number = limits.pageRows): number {
+  return Math.max(1, Math.min(limit, limits.pageRows));
+}

@@ -1,0 +1,53 @@
+import { statSync } from "node:fs";
+import type { Connection } from "./sqlite-open.ts";
+import { rollback } from "./sqlite-schema.ts";
+import type { Value } from "./sqlite-write.ts";
+
+/**
+ * Pages in the WAL at which it is written back into the database: fewer cost throughput, more cost
+ * the slowest commits.
+ */
+export const checkpointPages = 2_000;
+
+const pageBytes = 4_096;
+
+/** About how many pages a commit adds to the WAL: nothing but a checkpoint tells how long it is. */
+export function pagesOf(values: readonly Value[]): number {
+  let chars = 0;
+  for (const value of values) if (typeof value === "string") chars += value.length;
+  return 2 + chars / pageBytes;
+}
+
+/** Writes the WAL back as far as nobody is held up by it; where that left too much, holds up the writers once. */
+export function checkpoint({ db }: Connection): void {
+  const row = db.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
+  if (Number(row?.log ?? 0) < 4 * checkpointPages) return;
+  db.exec("PRAGMA busy_timeout = 500");
+  try {
+    db.prepare("PRAGMA wal_checkpoint(RESTART)").get();
+  } finally {
+    db.exec("PRAGMA busy_timeout = 0");
+  }
+}
+
+/**
+ * Gives the WAL file its length at once. While it grows, each commit also journals the new length in
+ * the file system, which makes it about twice as slow. A transaction that outgrows its cache spills
+ * into the WAL; rolled back, it leaves nothing but the length.
+ */
+export function extendWal({ db, path }: Connection): void {
+  const bytes = checkpointPages * pageBytes;
+  const stats = statSync(`${path}-wal`, { throwIfNoEntry: false });
+  if (stats === undefined || stats.size > bytes / 4) return;
+  try {
+    db.exec("PRAGMA cache_size = 16; BEGIN IMMEDIATE");
+    db.prepare(
+      "INSERT INTO journal (position, namespace, text) VALUES (9007199254740991, '', hex(zeroblob(?)))",
+    ).run(bytes / 2);
+  } catch {
+    // The lock is taken or the disk is full: it was only for speed.
+  } finally {
+    rollback(db);
+    db.exec("PRAGMA cache_size = -32768");
+  }
+}
