@@ -85,7 +85,8 @@ export function createExecute(options: ExecuteOptions): Performing {
         ? Promise.resolve(happened(kept.receipt, true, false))
         : Promise.reject(conflict(ask));
     }
-    const readFirst = flights.size < readFirstUpTo;
+    // An ask that can't bring its case to life has to find it.
+    const readFirst = flights.size < readFirstUpTo || !ask.opens;
     const claimed = () => {
       flight.claimed = true;
     };

@@ -25,12 +25,24 @@ export const system: Platform = {
       : (text) => createHash("sha256").update(text).digest("hex"),
   monotonicMs: () => performance.now(),
   jitter: Math.random,
-  after: (ms, background, call) => {
-    const timer = setTimeout(call, ms);
-    if (background) timer.unref();
-    return () => clearTimeout(timer);
-  },
+  after: alarm,
   warn: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
 };
 
 export const systemActor = `pid-${process.pid}`;
+
+/** The longest a timer can wait: beyond it, it would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
+function alarm(ms: number, background: boolean, call: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const arm = (leftMs: number) => {
+    const isLong = leftMs > longestTimerMs;
+    timer = isLong
+      ? setTimeout(() => arm(leftMs - longestTimerMs), longestTimerMs)
+      : setTimeout(call, leftMs);
+    if (background) timer.unref();
+  };
+  arm(ms);
+  return () => clearTimeout(timer);
+}
