@@ -38,7 +38,13 @@ function openStore(address: string): Store {
 
 export type { Case, CaseState, CaseSummary } from "./core/case.ts";
 export type { Entry } from "./core/entry.ts";
-export { GuardError, type GuardErrorCode, errorTable, isGuardError, NotPerformed } from "./core/errors.ts";
+export {
+  errorTable,
+  GuardError,
+  type GuardErrorCode,
+  isGuardError,
+  NotPerformed,
+} from "./core/errors.ts";
 export type { Event } from "./core/event.ts";
 export type { Json } from "./core/json.ts";
 export { limits } from "./core/limits.ts";

@@ -1,4 +1,16 @@
-import type { Case, Claim, Deliberation, Doubt, DoubtReason, Executing, Final, InDoubt, Intent, Settled, Void } from "./case.ts";
+import type {
+  Case,
+  Claim,
+  Deliberation,
+  Doubt,
+  DoubtReason,
+  Executing,
+  Final,
+  InDoubt,
+  Intent,
+  Settled,
+  Void,
+} from "./case.ts";
 import type { Event, Occasion, Returned } from "./event.ts";
 import type { CaseId } from "./identity.ts";
 import type { OnceReceipt, SettlementSource, VoidReason } from "./receipt.ts";
@@ -40,12 +52,19 @@ export function born(
 
 type Of<T extends Event["type"]> = Extract<Event, { readonly type: T }>;
 
+/** What a new claim follows on. */
+export interface Earlier {
+  readonly claim: Claim;
+  /** What is not known of it; null: it certainly did not happen. */
+  readonly doubt: Doubt | null;
+}
+
 /** Gives the right to run the effect, under a fence above every earlier one. */
 export function claimed(
   stem: Grown,
   deliberation: Deliberation | null,
   intent: Intent,
-  earlier: Claim | undefined,
+  earlier: Earlier | null,
   event: Of<"claim">,
 ): Executing {
   return {
@@ -54,13 +73,15 @@ export function claimed(
     deliberation,
     intent,
     claim: {
-      fence: (earlier?.fence ?? 0) + 1,
+      fence: (earlier?.claim.fence ?? 0) + 1,
       holder: event.nonce,
       by: event.by,
       requestId: event.requestId,
-      terms: event.terms,
+      // While an earlier run is in doubt, its terms hold: they are what makes a repeat harmless.
+      terms: earlier === null || earlier.doubt === null ? event.terms : earlier.claim.terms,
       startedAt: event.at,
-      firstStartedAt: earlier?.firstStartedAt ?? event.at,
+      firstStartedAt: earlier?.claim.firstStartedAt ?? event.at,
+      earlierDoubt: earlier?.doubt ?? null,
     },
     leaseUntil: event.leaseUntil,
   };
@@ -97,28 +118,43 @@ export function doubted(
   return { ...grown(before, occasion), state: "IN_DOUBT", deliberation, intent, claim, doubt };
 }
 
-/** Whether an effect in doubt may be started again by its class: with a live key, or harmlessly. */
-export function mayRunAgain(claim: Claim, at: number): boolean {
-  switch (claim.terms.class) {
+/**
+ * Whether an effect in doubt may be started again by its class: with a live key, or harmlessly.
+ * A clock that went back can't revive a key that the case knows to be dead.
+ */
+export function mayRunAgain(before: InDoubt, at: number): boolean {
+  const { terms, firstStartedAt } = before.claim;
+  switch (terms.class) {
     case "opaque":
     case "probeable":
       return false;
     case "keyed":
-      return at - claim.firstStartedAt < claim.terms.ttlMs;
+      return Math.max(at, before.updatedAt) - firstStartedAt < terms.ttlMs;
     case "idempotent":
       return true;
   }
 }
 
-/** The effect certainly did not happen: the case is FINAL again, and may be claimed anew. */
-export function released(
-  before: Executing | InDoubt,
-  reason: string,
-  occasion: Occasion,
-): Final {
+/** The effect certainly did not happen, by any claim: the case is FINAL again, and may be claimed anew. */
+export function released(before: Executing | InDoubt, reason: string, occasion: Occasion): Final {
   const { deliberation, intent, claim } = before;
-  const past = { claim, reason };
+  const past = { claim: { ...claim, earlierDoubt: null }, reason };
   return { ...grown(before, occasion), state: "FINAL", deliberation, intent, past };
+}
+
+/** A claim says that it did not happen. An earlier one in doubt stays in doubt. */
+export function notPerformed(
+  before: Executing | InDoubt,
+  event: Of<"release">,
+): Final | Void | InDoubt {
+  const { deliberation, intent, claim } = before;
+  if (claim.earlierDoubt !== null) {
+    const doubt = claim.earlierDoubt;
+    return { ...grown(before, event), state: "IN_DOUBT", deliberation, intent, claim, doubt };
+  }
+  return event.final
+    ? voided(before, "not_performed", event.reason, event)
+    : released(before, event.reason, event);
 }
 
 export function settled(
@@ -161,6 +197,7 @@ export function voided(
   return {
     ...grown(before, occasion),
     state: "VOID",
+    fence: fenceOf(before),
     deliberation,
     intent,
     receipt: {
@@ -177,4 +214,23 @@ export function voided(
       by: occasion.by,
     },
   };
+}
+
+/** The latest claim of a case; 0 where there was none. */
+export function fenceOf(kase: Exclude<Case, { readonly state: "RETIRED" }>): number {
+  switch (kase.state) {
+    case "OPEN":
+    case "RESOLVED_PROVISIONAL":
+    case "IN_RECONCILIATION":
+      return 0;
+    case "FINAL":
+      return kase.past?.claim.fence ?? 0;
+    case "EXECUTING":
+    case "IN_DOUBT":
+      return kase.claim.fence;
+    case "SETTLED":
+      return kase.receipt.fence;
+    case "VOID":
+      return kase.fence;
+  }
 }

@@ -41,7 +41,7 @@ export interface Intent {
 }
 
 /** How the case is decided. */
-export interface Deliberation extends Omit<Evidence, "fingerprint" | "proposer"> {
+export interface Deliberation extends Omit<Evidence, "fingerprint" | "proposer" | "openedAt"> {
   readonly policy: Policy;
   /** The outcomes that may be voted for and decided; null: any. */
   readonly outcomes: readonly string[] | null;
@@ -50,7 +50,7 @@ export interface Deliberation extends Omit<Evidence, "fingerprint" | "proposer">
   /** Signals that came after the decision: kept as evidence, changing nothing. */
   readonly late: readonly Signal[];
   readonly verdict: Verdict;
-  /** When a case that waits for approval becomes void; null: never. */
+  /** When the case can be void because an approval it needs did not come in time; null: never. */
   readonly expiresAt: number | null;
 }
 
@@ -89,6 +89,11 @@ export interface Claim {
   readonly startedAt: number;
   /** When the first claim started: a key's life is counted from here. */
   readonly firstStartedAt: number;
+  /**
+   * The doubt about an earlier claim in which this one was given, because a repeat does no harm.
+   * Only a probe or a person clears it: that this claim did not happen says nothing of that one.
+   */
+  readonly earlierDoubt: Doubt | null;
 }
 
 /** Somebody runs the effect, or was lost running it. */
@@ -138,6 +143,8 @@ export interface Settled extends Common {
 
 export interface Void extends Common {
   readonly state: "VOID";
+  /** The latest claim; 0 where there was none. */
+  readonly fence: number;
   readonly deliberation: Deliberation | null;
   readonly intent: Intent | null;
   readonly receipt: NoneReceipt;

@@ -1,12 +1,12 @@
-import { born, grown, type Grown, voided } from "./advance.ts";
+import { born, type Grown, grown, voided } from "./advance.ts";
 import type { Absent, Case, Deliberating, Deliberation, Final, Intent, Void } from "./case.ts";
 import type { Event, Occasion } from "./event.ts";
 import { canonicalJson } from "./json.ts";
 import { limits } from "./limits.ts";
-import { approvalRules, expiryMs, listensTo, type Policy } from "./policy.ts";
-import { type Refusal, refuse, to, type Transition } from "./refusal.ts";
+import { approvalRules, listensTo, type Policy } from "./policy.ts";
+import { type Refusal, refuse, type Transition, to } from "./refusal.ts";
 import { liveVotes, sameSignal } from "./signal.ts";
-import { type Approval, judge, mayApprove } from "./verdict.ts";
+import { type Approval, expiresAt, inTime, judge, mayApprove } from "./verdict.ts";
 
 type Of<T extends Event["type"]> = Extract<Event, { readonly type: T }>;
 type Open = Exclude<Case, { readonly state: "RETIRED" }>;
@@ -18,22 +18,13 @@ export function opened(before: Absent, event: Of<"open">): Transition {
   if (policy.kind === "immediate") {
     return to({ ...stem, state: "FINAL", deliberation: null, intent, past: null });
   }
-  const expiry = expiryMs(policy);
-  const deliberation: Deliberation = {
-    policy,
-    outcomes,
-    allow,
-    signals: [],
-    approvals: [],
-    decision: null,
-    late: [],
-    verdict: judge(policy, noEvidence),
-    expiresAt: expiry === null ? null : event.at + expiry,
-  };
+  const deliberation = rejudged(
+    { policy, outcomes, allow, signals: [], approvals: [], decision: null, late: [] },
+    intent,
+    stem.createdAt,
+  );
   return to(deliberated(stem, deliberation, intent, event));
 }
-
-const noEvidence = { signals: [], approvals: [], decision: null, fingerprint: null, proposer: null };
 
 /** Opening again is a repeat, or a conflict; it may only bring an action that is not there yet. */
 export function reopened(before: Open, event: Of<"open">): Transition {
@@ -51,6 +42,7 @@ export function reopened(before: Open, event: Of<"open">): Transition {
     case "EXECUTING":
     case "IN_DOUBT":
     case "SETTLED":
+      // They always hold their action, so the line above has answered.
       return refuse("unchanged");
   }
 }
@@ -82,22 +74,25 @@ export function heard(
   const { deliberation, intent } = before;
   const refusal = objection(before, event);
   if (refusal !== undefined) return refuse(refusal);
-  return to(deliberated(grown(before, event), withEvidence(deliberation, intent, event), intent, event));
+  const evidence = rejudged(withEvidence(deliberation, event), intent, before.createdAt);
+  return to(deliberated(grown(before, event), evidence, intent, event));
 }
 
 function objection(
   before: Deliberating,
   event: Of<"signal"> | Of<"approve"> | Of<"deny"> | Of<"decide">,
 ): Refusal | undefined {
-  const { deliberation, intent } = before;
+  const { deliberation } = before;
+  if (before.entries >= limits.entriesPerCase) return "too_many";
   switch (event.type) {
     case "signal":
       return signalObjection(deliberation, event);
     case "approve":
     case "deny":
-      return approvalObjection(deliberation, intent, event);
+      return approvalObjection(before, event);
     case "decide":
       if (!mayDecide(deliberation.policy)) return "no_votes";
+      if (deliberation.decision?.outcome === event.outcome) return "unchanged";
       return mayEnd(deliberation, event.outcome) ? undefined : "unknown_outcome";
   }
 }
@@ -140,16 +135,16 @@ function mayEnd(deliberation: Deliberation, outcome: string): boolean {
 }
 
 function approvalObjection(
-  deliberation: Deliberation,
-  intent: Intent | null,
+  { deliberation, intent, createdAt }: Deliberating,
   event: Of<"approve"> | Of<"deny">,
 ): Refusal | undefined {
   const rules = approvalRules(deliberation.policy);
   if (rules.length === 0) return "no_approvals";
   if (intent === null) return "no_intent";
   if (event.fingerprint !== intent.fingerprint) return "payload_conflict";
-  if (!rules.some((rule) => mayApprove(rule, event.by, intent.proposer))) return "not_eligible";
-  if (deliberation.expiresAt !== null && event.at >= deliberation.expiresAt) return "expired";
+  const own = rules.filter((rule) => mayApprove(rule, event.by, intent.proposer));
+  if (own.length === 0) return "not_eligible";
+  if (!own.some((rule) => inTime(rule, createdAt, event.at))) return "expired";
   const standing = deliberation.approvals.find((approval) => approval.actor === event.by);
   if (standing !== undefined) {
     return standing.approved === (event.type === "approve") ? "unchanged" : undefined;
@@ -159,31 +154,39 @@ function approvalObjection(
 
 function withEvidence(
   deliberation: Deliberation,
-  intent: Intent | null,
   event: Of<"signal"> | Of<"approve"> | Of<"deny"> | Of<"decide">,
 ): Deliberation {
   const { signals, approvals } = deliberation;
   switch (event.type) {
     case "signal":
-      return rejudged({ ...deliberation, signals: [...signals, event.signal] }, intent);
+      return { ...deliberation, signals: [...signals, event.signal] };
     case "approve":
     case "deny": {
-      const { fingerprint, note, at } = event;
-      const word: Approval = { actor: event.by, approved: event.type === "approve", fingerprint, note, at };
-      const others = approvals.filter((approval) => approval.actor !== event.by);
-      return rejudged({ ...deliberation, approvals: [...others, word] }, intent);
+      const { by: actor, fingerprint, note, at } = event;
+      const word: Approval = { actor, approved: event.type === "approve", fingerprint, note, at };
+      const others = approvals.filter((approval) => approval.actor !== actor);
+      return { ...deliberation, approvals: [...others, word] };
     }
     case "decide": {
       const { outcome, by, reason, at } = event;
-      return rejudged({ ...deliberation, decision: { outcome, by, reason, at } }, intent);
+      return { ...deliberation, decision: { outcome, by, reason, at } };
     }
   }
 }
 
-function rejudged(deliberation: Deliberation, intent: Intent | null): Deliberation {
+function rejudged(
+  deliberation: Omit<Deliberation, "verdict" | "expiresAt">,
+  intent: Intent | null,
+  openedAt: number,
+): Deliberation {
   const { fingerprint, proposer } = intent ?? { fingerprint: null, proposer: null };
-  const verdict = judge(deliberation.policy, { ...deliberation, fingerprint, proposer });
-  return { ...deliberation, verdict };
+  const evidence = { ...deliberation, fingerprint, proposer, openedAt };
+  const { policy } = deliberation;
+  return {
+    ...deliberation,
+    verdict: judge(policy, evidence),
+    expiresAt: expiresAt(policy, evidence),
+  };
 }
 
 /** Where a verdict puts the case: undecided, by whether the live votes agree; else at its end or FINAL. */
@@ -197,7 +200,8 @@ function deliberated(
   switch (verdict.status) {
     case "undecided": {
       const sides = new Set(liveVotes(signals).map((vote) => vote.outcome)).size;
-      const state = sides === 0 ? "OPEN" : sides === 1 ? "RESOLVED_PROVISIONAL" : "IN_RECONCILIATION";
+      const state =
+        sides === 0 ? "OPEN" : sides === 1 ? "RESOLVED_PROVISIONAL" : "IN_RECONCILIATION";
       return { ...stem, state, deliberation, intent };
     }
     case "denied":
@@ -228,5 +232,9 @@ export function keptLate(before: Open, event: Of<"signal">): Transition {
   const refusal = signalObjection(deliberation, event);
   if (refusal !== undefined) return refuse(refusal);
   const late = [...deliberation.late, event.signal];
-  return to({ ...before, ...grown(before, event), deliberation: { ...deliberation, late } } as Case);
+  return to({
+    ...before,
+    ...grown(before, event),
+    deliberation: { ...deliberation, late },
+  } as Case);
 }

@@ -1,5 +1,5 @@
-import type { Event } from "./event.ts";
 import type { Case } from "./case.ts";
+import type { Event } from "./event.ts";
 
 /**
  * One line of a case's journal. Each names the hash of the one before, so the journal of a case is a

@@ -12,13 +12,25 @@ export const errorTable = {
     remedy: "A retry must send what was sent first; a new action needs a new id.",
   },
   held: { http: 409, exit: 4, remedy: "See the outcome: it says what to wait for." },
-  retired: { http: 410, exit: 4, remedy: "This id has ended for good. A new action needs a new id." },
+  retired: {
+    http: 410,
+    exit: 4,
+    remedy: "This id has ended for good. A new action needs a new id.",
+  },
   over_limit: { http: 413, exit: 4, remedy: "Make it smaller, or ask less often." },
   store_unavailable: { http: 503, exit: 7, remedy: "Mend the store, then call again." },
   store_contended: { http: 503, exit: 7, remedy: "Call again in a moment." },
-  store_outdated: { http: 500, exit: 7, remedy: "Run the version of SafeAgent that wrote this store." },
+  store_outdated: {
+    http: 500,
+    exit: 7,
+    remedy: "Run the version of SafeAgent that wrote this store.",
+  },
   store_corrupt: { http: 500, exit: 7, remedy: "Restore the store from a backup; keep this copy." },
-  broken_invariant: { http: 500, exit: 1, remedy: "This is a defect in SafeAgent: please report it." },
+  broken_invariant: {
+    http: 500,
+    exit: 1,
+    remedy: "This is a defect in SafeAgent: please report it.",
+  },
 } as const satisfies Record<string, { http: number; exit: number; remedy: string }>;
 
 export type GuardErrorCode = keyof typeof errorTable;

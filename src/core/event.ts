@@ -64,9 +64,13 @@ export type Happening =
   | {
       readonly type: "probed";
       readonly fence: number;
-      readonly found: ({ readonly answer: "happened" } & Returned) | { readonly answer: "absent" } | Unknown;
+      readonly found:
+        | ({ readonly answer: "happened" } & Returned)
+        | { readonly answer: "absent" }
+        | Unknown;
     }
-  | ({ readonly type: "resolve"; readonly evidence: string } & (
+  /** A person's word on the doubt about this claim. */
+  | ({ readonly type: "resolve"; readonly fence: number; readonly evidence: string } & (
       | ({ readonly happened: true } & Returned)
       | { readonly happened: false }
     ))

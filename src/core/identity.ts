@@ -14,6 +14,8 @@ const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u;
 /** The common case, checked without Unicode tables. */
 const plain = /^[\x20-\x7e]+$/;
 const blank = /^\p{Z}+$/u;
+/** Letters and marks that show nothing (fillers, selectors): two names would look like one. */
+const invisible = /\p{DI}/u;
 
 /**
  * Whether a text may name something: 1 to 255 printable characters, not all of them
@@ -25,7 +27,7 @@ export function isName(text: unknown): text is string {
     typeof text === "string" &&
     text.length > 0 &&
     text.length <= limits.idChars &&
-    (plain.test(text) || printable.test(text)) &&
+    (plain.test(text) || (printable.test(text) && !invisible.test(text))) &&
     !blank.test(text)
   );
 }

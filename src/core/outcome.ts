@@ -1,6 +1,6 @@
 import type { CaseSummary } from "./case.ts";
 import type { Json } from "./json.ts";
-import type { OnceReceipt, NoneReceipt } from "./receipt.ts";
+import type { NoneReceipt, OnceReceipt } from "./receipt.ts";
 
 /**
  * What came of a call: everything that a correct program can meet, as a value. Only wrong calls and

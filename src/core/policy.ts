@@ -46,7 +46,8 @@ export function manual(): Policy {
 /**
  * Final when one outcome holds at least `share` of the votes and at least `quorum` sources voted.
  *
- * @param rule.share above 0, at most 1; compared exactly, in millionths: 4 of 5 reaches 0.8, 3 of 5 doesn't
+ * @param rule.share above 0, at most 1; kept to the millionth, rounded down, and compared exactly:
+ *   4 of 5 reaches 0.8, 3 of 5 doesn't
  * @param rule.quorum sources that must have voted; at least 1, default 1
  * @param rule.weights who may vote, and a whole number for how much each vote weighs
  * @param rule.byConfidence each vote counts by its confidence; default false
@@ -60,7 +61,8 @@ export function threshold(rule: {
 }): Policy {
   return {
     kind: "threshold",
-    sharePpm: Math.round(rule.share * ppm),
+    // Down to the millionth, so that 2 of 3 reaches 2/3; the little more is for 0.29 and its kind.
+    sharePpm: Math.floor(rule.share * ppm + 1e-4),
     quorum: rule.quorum ?? 1,
     weights: rule.weights === undefined ? null : { ...rule.weights },
     byConfidence: rule.byConfidence ?? false,
@@ -106,11 +108,15 @@ export function any(...policies: readonly Policy[]): Policy {
   return { kind: "any", of: policies };
 }
 
+const notPolicy =
+  "not a policy: use immediate, manual, threshold, majority, unanimous, approval, all or any";
+
 /** Says what is wrong with a policy, or nothing. */
 export function policyFault(policy: Policy): string | undefined {
   let nodes = 0;
   const fault = (rule: Policy): string | undefined => {
     nodes += 1;
+    if (typeof rule !== "object" || rule === null) return notPolicy;
     if (nodes > limits.policyNodes) return `more than ${limits.policyNodes} policies in one`;
     switch (rule.kind) {
       case "immediate":
@@ -133,7 +139,7 @@ export function policyFault(policy: Policy): string | undefined {
         return undefined;
       }
     }
-    return "not a policy: use immediate, manual, threshold, majority, unanimous, approval, all or any";
+    return notPolicy;
   };
   return fault(policy);
 }
@@ -142,6 +148,7 @@ function thresholdFault(rule: Threshold): string | undefined {
   if (!Number.isInteger(rule.sharePpm) || rule.sharePpm < 1 || rule.sharePpm > ppm) {
     return "a share must be above 0 and at most 1";
   }
+  if (typeof rule.weights !== "object") return "weights must be an object or null";
   const weights = rule.weights === null ? [] : Object.values(rule.weights);
   if (rule.weights !== null && weights.length === 0) return "weights that name no source";
   if (weights.length > limits.policyNames) return `more than ${limits.policyNames} weights`;
@@ -156,6 +163,7 @@ function thresholdFault(rule: Threshold): string | undefined {
 
 function approvalFault(rule: ApprovalRule): string | undefined {
   if (rule.from !== null) {
+    if (!Array.isArray(rule.from)) return "from must be a list or null";
     if (rule.from.length > limits.policyNames) return `more than ${limits.policyNames} approvers`;
     if (new Set(rule.from).size !== rule.from.length) return "an approver named twice";
     if (rule.need > rule.from.length) return "more approvals needed than there are approvers";
@@ -172,31 +180,6 @@ function countFault(name: string, value: number, max: number = limits.signalsPer
 
 function isCount(value: number, max: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= max;
-}
-
-/** Milliseconds after which a policy that still waits for approval can't be satisfied; null: never. */
-export function expiryMs(policy: Policy): number | null {
-  switch (policy.kind) {
-    case "approval":
-      return policy.expiresInMs;
-    case "all":
-      return policy.of.map(expiryMs).reduce(sooner, null);
-    case "any": {
-      const spans = policy.of.map(expiryMs);
-      return spans.includes(null) ? null : Math.max(...(spans as number[]));
-    }
-    case "immediate":
-    case "manual":
-    case "threshold":
-    case "majority":
-    case "unanimous":
-      return null;
-  }
-}
-
-function sooner(left: number | null, right: number | null): number | null {
-  if (left === null || right === null) return left ?? right;
-  return Math.min(left, right);
 }
 
 /** The approval rules inside a policy. */

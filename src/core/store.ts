@@ -138,7 +138,8 @@ export function dueAt(kase: Case): number | null {
     case "EXECUTING":
       return kase.leaseUntil;
     case "IN_DOUBT":
-      return kase.doubt.probeAt ?? kase.doubt.since;
+      // An opaque effect waits for a person, and no sweep can help it.
+      return kase.claim.terms.class === "opaque" ? null : (kase.doubt.probeAt ?? kase.doubt.since);
     case "FINAL":
     case "SETTLED":
     case "VOID":

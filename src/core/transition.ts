@@ -1,9 +1,32 @@
-import { born, claimed, doubted, grown, mayRunAgain, released, renewed, settled, voided } from "./advance.ts";
-import type { Absent, Case, Deliberating, Executing, Final, InDoubt, Retired, Settled, Void } from "./case.ts";
+import {
+  born,
+  claimed,
+  doubted,
+  fenceOf,
+  grown,
+  mayRunAgain,
+  notPerformed,
+  released,
+  renewed,
+  settled,
+  voided,
+} from "./advance.ts";
+import type {
+  Absent,
+  Case,
+  Deliberating,
+  Executing,
+  Final,
+  InDoubt,
+  Retired,
+  Settled,
+  Void,
+} from "./case.ts";
 import { differs, heard, keptLate, opened, reopened } from "./deliberation.ts";
 import type { Event } from "./event.ts";
+import { asked, lateResult } from "./journaled.ts";
 import { limits } from "./limits.ts";
-import { refuse, to, type Transition } from "./refusal.ts";
+import { refuse, type Transition, to } from "./refusal.ts";
 
 /**
  * The whole machine. Pure and total: every state has an answer to every event, and neither a clock
@@ -38,7 +61,7 @@ function fromAbsent(before: Absent, event: Event): Transition {
       return opened(before, event);
     case "claim":
       return event.opens
-        ? to(claimed(born(before, event), null, event.intent, undefined, event))
+        ? to(claimed(born(before, event), null, event.intent, null, event))
         : refuse("absent");
     case "signal":
     case "approve":
@@ -70,7 +93,7 @@ function fromDeliberating(before: Deliberating, event: Event): Transition {
       return heard(before, event);
     case "expire": {
       const { expiresAt } = before.deliberation;
-      if (expiresAt === null || event.at < expiresAt) return refuse("too_early");
+      if (expiresAt === null || !(event.at >= expiresAt)) return refuse("too_early");
       return to(voided(before, "expired", null, event));
     }
     case "withdraw":
@@ -93,7 +116,7 @@ function fromDeliberating(before: Deliberating, event: Event): Transition {
 }
 
 function fromFinal(before: Final, event: Event): Transition {
-  const fence = before.past?.claim.fence ?? 0;
+  const fence = fenceOf(before);
   switch (event.type) {
     case "open":
       return reopened(before, event);
@@ -105,7 +128,7 @@ function fromFinal(before: Final, event: Event): Transition {
           grown(before, event),
           before.deliberation,
           before.intent ?? event.intent,
-          before.past?.claim,
+          before.past === null ? null : { claim: before.past.claim, doubt: null },
           event,
         ),
       );
@@ -114,7 +137,14 @@ function fromFinal(before: Final, event: Event): Transition {
       // itself proves that word wrong, and settling it is what prevents a second run.
       if (before.past === null) return refuse("not_executing");
       if (before.intent === null || event.fence !== fence) return refuse("stale_fence");
-      return to(settled({ ...before, intent: before.intent, claim: before.past.claim }, "late", event, event));
+      return to(
+        settled(
+          { ...before, intent: before.intent, claim: before.past.claim },
+          "late",
+          event,
+          event,
+        ),
+      );
     case "signal":
       return keptLate(before, event);
     case "ask":
@@ -122,7 +152,7 @@ function fromFinal(before: Final, event: Event): Transition {
     case "withdraw":
       return to(voided(before, "withdrawn", event.note, event));
     case "late_result":
-      return kept(before, event);
+      return lateResult(before, event, "not_executing");
     case "approve":
     case "deny":
     case "decide":
@@ -153,20 +183,20 @@ function fromExecuting(before: Executing, event: Event): Transition {
       return to(settled(before, "effect", event, event));
     case "release":
       if (event.fence !== before.claim.fence) return refuse("stale_fence");
-      if (event.final) return to(voided(before, "not_performed", event.reason, event));
-      return to(released(before, event.reason, event));
+      return to(notPerformed(before, event));
     case "doubt":
       if (event.fence !== before.claim.fence) return refuse("stale_fence");
       return to(doubted(before, event.reason, event.error, event));
     case "lease_ended":
-      if (event.at < before.leaseUntil) return refuse("lease_running");
+      // An instant that is no number ends nothing.
+      if (!(event.at >= before.leaseUntil)) return refuse("lease_running");
       return to(doubted(before, "lease_ended", null, event));
     case "signal":
       return keptLate(before, event);
     case "ask":
       return asked(before, event);
     case "late_result":
-      return event.fence < before.claim.fence ? kept(before, event) : refuse("busy");
+      return lateResult(before, event, "busy");
     case "approve":
     case "deny":
     case "decide":
@@ -187,19 +217,19 @@ function fromInDoubt(before: InDoubt, event: Event): Transition {
       return reopened(before, event);
     case "claim":
       if (differs(before, event.intent)) return refuse("payload_conflict");
-      if (!mayRunAgain(claim, event.at)) return refuse("in_doubt");
+      if (!mayRunAgain(before, event.at)) return refuse("in_doubt");
       if (claim.fence >= limits.claimsPerCase) return refuse("too_many");
-      return to(claimed(grown(before, event), before.deliberation, before.intent, claim, event));
+      return to(claimed(grown(before, event), before.deliberation, before.intent, before, event));
     case "settle":
       if (event.fence !== claim.fence) return refuse("stale_fence");
       return to(settled(before, "late", event, event));
     case "release":
       if (event.fence !== claim.fence) return refuse("stale_fence");
-      if (event.final) return to(voided(before, "not_performed", event.reason, event));
-      return to(released(before, event.reason, event));
+      return to(notPerformed(before, event));
     case "probed":
       return probed(before, event);
     case "resolve":
+      if (event.fence !== claim.fence) return refuse("stale_fence");
       return event.happened
         ? to(settled(before, "resolved", event, event, event.evidence))
         : to(released(before, `resolved as not happened: ${event.evidence}`, event));
@@ -208,7 +238,7 @@ function fromInDoubt(before: InDoubt, event: Event): Transition {
     case "ask":
       return asked(before, event);
     case "late_result":
-      return event.fence < claim.fence ? kept(before, event) : refuse("in_doubt");
+      return lateResult(before, event, "in_doubt");
     case "approve":
     case "deny":
     case "decide":
@@ -232,10 +262,13 @@ function probed(before: InDoubt, event: Extract<Event, { readonly type: "probed"
       return to(settled(before, "probe", event.found, event));
     case "absent":
       // "Absent" proves nothing while the effect may still be under way.
-      if (event.at < doubt.probeAt) return refuse("too_early");
+      if (!(event.at >= doubt.probeAt)) return refuse("too_early");
       return to(released(before, "the probe found that it did not happen", event));
     case "unknown": {
-      const asked = { ...doubt, probes: doubt.probes + 1, probeAt: event.found.probeAt };
+      if (before.entries >= limits.entriesPerCase) return refuse("too_many");
+      // Never sooner than before: the effect may still be under way.
+      const probeAt = Math.max(doubt.probeAt, event.found.probeAt);
+      const asked = { ...doubt, probes: doubt.probes + 1, probeAt };
       return to({ ...before, ...grown(before, event), doubt: asked });
     }
   }
@@ -259,7 +292,7 @@ function fromEnd(before: Settled | Void, event: Event): Transition {
     case "ask":
       return asked(before, event);
     case "late_result":
-      return kept(before, event);
+      return lateResult(before, event, "stale_fence");
     case "approve":
     case "deny":
     case "decide":
@@ -276,9 +309,12 @@ function fromEnd(before: Settled | Void, event: Event): Transition {
 function fromRetired(before: Retired, event: Event): Transition {
   switch (event.type) {
     case "claim":
-      return before.fingerprint !== null && before.fingerprint !== event.intent.fingerprint
+    case "ask": {
+      const asked = event.type === "claim" ? event.intent.fingerprint : event.fingerprint;
+      return before.fingerprint !== null && before.fingerprint !== asked
         ? refuse("payload_conflict")
         : refuse("retired");
+    }
     case "open":
     case "signal":
     case "approve":
@@ -286,7 +322,6 @@ function fromRetired(before: Retired, event: Event): Transition {
     case "decide":
     case "expire":
     case "withdraw":
-    case "ask":
     case "renew":
     case "settle":
     case "release":
@@ -297,21 +332,4 @@ function fromRetired(before: Retired, event: Event): Transition {
     case "late_result":
       return refuse("retired");
   }
-}
-
-/** Another request for what the case holds already. It changes nothing but its own binding. */
-function asked(
-  before: Exclude<Case, Retired>,
-  event: Extract<Event, { readonly type: "ask" }>,
-): Transition {
-  if (before.intent === null) return refuse("no_intent");
-  if (before.intent.fingerprint !== event.fingerprint) return refuse("payload_conflict");
-  if (before.entries >= limits.entriesPerCase) return refuse("too_many");
-  return to({ ...before, ...grown(before, event) });
-}
-
-/** A result that came too late to count: journaled, nothing else. */
-function kept(before: Case, event: Event): Transition {
-  if (before.entries >= limits.entriesPerCase) return refuse("too_many");
-  return to({ ...before, ...grown(before, event) });
 }

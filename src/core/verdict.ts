@@ -27,6 +27,8 @@ export interface Evidence {
   /** The fingerprint of what will run; null while the case holds no action. */
   readonly fingerprint: string | null;
   readonly proposer: string | null;
+  /** When the case was opened: an approval's time is counted from here. */
+  readonly openedAt: number;
 }
 
 export interface Tally {
@@ -108,7 +110,9 @@ function byShare(policy: Threshold, votes: readonly Signal[]): Answer {
     (policy.weights === null ? 1 : (policy.weights[vote.source] ?? 0)) *
     (policy.byConfidence ? vote.confidencePpm : 1);
   const counted =
-    policy.weights === null ? votes : votes.filter((vote) => Object.hasOwn(policy.weights ?? {}, vote.source));
+    policy.weights === null
+      ? votes
+      : votes.filter((vote) => Object.hasOwn(policy.weights ?? {}, vote.source));
   const scores = score(counted, weightOf);
   const wanted = `needs ${percent(policy.sharePpm)} of at least ${policy.quorum}`;
   if (counted.length < policy.quorum) return undecided(`${counted.length} voted; ${wanted}`);
@@ -147,6 +151,7 @@ function byApproval(rule: ApprovalRule, evidence: Evidence): Answer {
   const eligible = evidence.approvals.filter(
     (approval) =>
       mayApprove(rule, approval.actor, evidence.proposer) &&
+      inTime(rule, evidence.openedAt, approval.at) &&
       approval.fingerprint === evidence.fingerprint,
   );
   if (eligible.some((approval) => !approval.approved)) {
@@ -155,6 +160,41 @@ function byApproval(rule: ApprovalRule, evidence: Evidence): Answer {
   const have = new Set(eligible.map((approval) => approval.actor)).size;
   const why = `${have} of ${rule.need} approvals`;
   return have >= rule.need ? { status: "final", outcome: null, why } : undecided(why);
+}
+
+/** Whether a word given at an instant still counts for a rule. An instant that is no number never does. */
+export function inTime(rule: ApprovalRule, openedAt: number, at: number): boolean {
+  return rule.expiresInMs === null || at < openedAt + rule.expiresInMs;
+}
+
+/**
+ * When a policy that isn't satisfied yet can't be satisfied any more, because the time for an
+ * approval it needs is over; null: never.
+ */
+export function expiresAt(policy: Policy, evidence: Evidence): number | null {
+  switch (policy.kind) {
+    case "approval":
+      return policy.expiresInMs === null || byApproval(policy, evidence).status === "final"
+        ? null
+        : evidence.openedAt + policy.expiresInMs;
+    case "all":
+      return policy.of.map((part) => expiresAt(part, evidence)).reduce(sooner, null);
+    case "any": {
+      const ends = policy.of.map((part) => expiresAt(part, evidence));
+      return ends.includes(null) ? null : Math.max(...(ends as number[]));
+    }
+    case "immediate":
+    case "manual":
+    case "threshold":
+    case "majority":
+    case "unanimous":
+      return null;
+  }
+}
+
+function sooner(left: number | null, right: number | null): number | null {
+  if (left === null || right === null) return left ?? right;
+  return Math.min(left, right);
 }
 
 /** The proposer can't approve (P7), named in the rule or not. */

@@ -6,7 +6,7 @@ import {
   isName,
   type RequestId,
 } from "../core/identity.ts";
-import { canonicalJson, frozen, type Json, type JsonProblem, without } from "../core/json.ts";
+import { canonicalJson, type Json, type JsonProblem, without } from "../core/json.ts";
 import { defaults, limits } from "../core/limits.ts";
 import { immediate, type Policy, policyFault } from "../core/policy.ts";
 import type { EffectTerms } from "../core/receipt.ts";
@@ -19,6 +19,8 @@ export interface Ask {
   readonly requestId: RequestId;
   readonly caseId: CaseId;
   readonly action: string;
+  /** A frozen copy: what the effect is handed, and what is stored. */
+  readonly payload: Json;
   /** The payload's canonical JSON. */
   readonly payloadText: string;
   readonly ignore: readonly string[];
@@ -71,6 +73,7 @@ export function admit(call: AnyCall, entrance: Entrance, opens = true): Ask {
     requestId,
     caseId,
     action,
+    payload: canonical.value,
     payloadText: canonical.text,
     ignore: call.ignore === undefined ? none : pointers(call.ignore, ids),
     fingerprint: undefined,
@@ -92,10 +95,7 @@ export function admit(call: AnyCall, entrance: Entrance, opens = true): Ask {
 const none: readonly string[] = [];
 
 /** What a crash or an unknown error will mean. */
-export function termsOf(
-  rules: Partial<ActionRules<never, unknown>>,
-  ids: Ids = {},
-): EffectTerms {
+export function termsOf(rules: Partial<ActionRules<never, unknown>>, ids: Ids = {}): EffectTerms {
   const settling = () => span("settlingMs", rules.settlingMs ?? defaults.settlingMs, 0, ids);
   const effect = rules.effect ?? (rules.probe === undefined ? "opaque" : "probeable");
   switch (effect) {
@@ -126,13 +126,8 @@ export function fingerprintOf(ask: Ask, platform: Platform): Fingerprint {
 
 /** The payload less the fields that don't count. */
 function counted(ask: Ask): string {
-  const canonical = canonicalJson(without(JSON.parse(ask.payloadText) as Json, ask.ignore));
+  const canonical = canonicalJson(without(ask.payload, ask.ignore));
   return canonical.ok ? canonical.text : ask.payloadText;
-}
-
-/** What the effect is handed, and what is stored: a copy that nobody can change. */
-export function payloadOf(ask: Ask): Json {
-  return frozen(JSON.parse(ask.payloadText) as Json);
 }
 
 export interface Ids {
@@ -187,6 +182,10 @@ const problems: { readonly [Problem in JsonProblem]: readonly [GuardErrorCode, s
 
 export function unkeepable(path: string, problem: JsonProblem, ids: Ids): GuardError {
   const [code, says] = problems[problem];
-  const place = path === "" ? "The payload" : `The payload at ${JSON.stringify(path)}`;
+  const place = path === "" ? "The payload" : `The payload at ${JSON.stringify(clipped(path))}`;
   return new GuardError(code, `${place} ${says}.`, ids);
+}
+
+function clipped(path: string): string {
+  return path.length <= limits.idChars ? path : `${path.slice(0, limits.idChars).toWellFormed()}…`;
 }

@@ -87,10 +87,19 @@ export function guardOver(store: Store, options: GuardOptions = {}): Guard {
       const id = name("caseId", caseId) as CaseId;
       const by = name("by", word.by);
       const evidence = text("evidence", word.evidence);
-      const happening = resolution.happened
-        ? ({ type: "resolve", evidence, happened: true, ...returnedOf(resolution.value) } as const)
-        : ({ type: "resolve", evidence, happened: false } as const);
-      const applied = await ledger.apply({ caseId: id, by, happening });
+      const found = resolution.happened
+        ? ({ happened: true, ...returnedOf(resolution.value) } as const)
+        : ({ happened: false } as const);
+      const applied = await ledger.apply({
+        caseId: id,
+        by,
+        happening: (_, before) => ({
+          type: "resolve",
+          fence: word.fence ?? (before.state === "IN_DOUBT" ? before.claim.fence : 0),
+          evidence,
+          ...found,
+        }),
+      });
       if (!applied.ok) throw refused(applied.refusal, applied.before);
       return standing(applied.stored.case, true);
     },

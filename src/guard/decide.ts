@@ -2,7 +2,7 @@ import { type Case, type CaseSummary, summaryOf } from "../core/case.ts";
 import type { Happening } from "../core/event.ts";
 import type { CaseId, Fingerprint } from "../core/identity.ts";
 import { fingerprintText } from "../core/identity.ts";
-import { canonicalJson, frozen, type Json } from "../core/json.ts";
+import { canonicalJson } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { type Policy, policyFault } from "../core/policy.ts";
@@ -89,7 +89,8 @@ export function createDeciding(options: DecideOptions): Deciding {
     const done = await ledger.apply({ caseId: id, by, happening });
     if (done.ok) return { case: done.stored.case, repeated: false };
     const { refusal, before } = done;
-    if (refusal === "unchanged" && before.state !== "ABSENT") return { case: before, repeated: true };
+    if (refusal === "unchanged" && before.state !== "ABSENT")
+      return { case: before, repeated: true };
     throw refused(refusal, before);
   };
 
@@ -202,7 +203,7 @@ function openingOf(
     const digested = fingerprintText(entrance.namespace, action, canonical.text);
     return {
       action,
-      payload: frozen(JSON.parse(canonical.text) as Json),
+      payload: canonical.value,
       fingerprint: platform.sha256(digested) as Fingerprint,
       proposer: by,
     };

@@ -7,7 +7,11 @@ export type Ending =
   | { readonly kind: "returned"; readonly value: unknown }
   /** It certainly did not happen. */
   | { readonly kind: "not_performed"; readonly reason: string; readonly final: boolean }
-  | { readonly kind: "unknown"; readonly reason: "threw" | "timed_out"; readonly error: string | null };
+  | {
+      readonly kind: "unknown";
+      readonly reason: "threw" | "timed_out";
+      readonly error: string | null;
+    };
 
 /** Reads an error: what says that nothing happened, and what says nothing. */
 export function endingOf(error: unknown, onError: Rules["onError"]): Ending {

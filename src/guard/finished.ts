@@ -1,5 +1,5 @@
-import { limits } from "../core/limits.ts";
 import type { Intent } from "../core/case.ts";
+import { limits } from "../core/limits.ts";
 import type { NoneReceipt, OnceReceipt } from "../core/receipt.ts";
 import type { Ask } from "./ask.ts";
 

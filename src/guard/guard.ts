@@ -27,7 +27,17 @@ export interface GuardOptions {
 }
 
 /** What a person found out about a case in doubt. */
-export type Resolution = { readonly happened: true; readonly value?: unknown } | { readonly happened: false };
+export type Resolution =
+  | { readonly happened: true; readonly value?: unknown }
+  | { readonly happened: false };
+
+/** Who says so, and on what proof. */
+export interface Word {
+  readonly by: string;
+  readonly evidence: string;
+  /** The claim whose doubt was looked into (`case.claim.fence`); a later doubt is then left alone. Default: the one that stands. */
+  readonly fence?: number;
+}
 
 export interface WorkOptions {
   /** The wrapped functions whose cases to look after. Default: all that this guard wrapped. */
@@ -81,11 +91,7 @@ export interface Guard extends AsyncDisposable {
   deny(caseId: string, approver: Approver): Promise<CaseSummary>;
 
   /** Clears a doubt by a person's word, with evidence, both kept in the journal. */
-  resolve(
-    caseId: string,
-    resolution: Resolution,
-    word: { readonly by: string; readonly evidence: string },
-  ): Promise<Outcome>;
+  resolve(caseId: string, resolution: Resolution, word: Word): Promise<Outcome>;
 
   /** One sweep: ends leases that are over, probes doubts, runs again what may be. */
   reconcile(): Promise<Sweep>;
@@ -110,4 +116,3 @@ export interface Guard extends AsyncDisposable {
   /** Ends it: waits for what is under way to be written, then closes the store it opened. */
   close(): Promise<void>;
 }
-

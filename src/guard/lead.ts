@@ -1,12 +1,11 @@
 import { mayRunAgain } from "../core/advance.ts";
 import { type Absent, type Case, type Executing, summaryOf } from "../core/case.ts";
-import { assert, GuardError } from "../core/errors.ts";
+import { assert } from "../core/errors.ts";
 import type { CaseId } from "../core/identity.ts";
-import { expiryMs } from "../core/policy.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Refusal } from "../core/refusal.ts";
 import type { Stored } from "../core/store.ts";
-import { type Ask, fingerprintOf, payloadOf } from "./ask.ts";
+import { type Ask, fingerprintOf } from "./ask.ts";
 import type { Debts } from "./debts.ts";
 import type { FinishedCases } from "./finished.ts";
 import type { Report } from "./hooks.ts";
@@ -100,7 +99,10 @@ export function createLeader(options: LeaderOptions): Leader {
           known = undefined;
           break;
         case "wait":
-          await waiting.change(Math.min(lookMs, Math.max(1, step.untilMs - at), leftMs), ask.signal);
+          await waiting.change(
+            Math.min(lookMs, Math.max(1, step.untilMs - at), leftMs),
+            ask.signal,
+          );
           lookMs = Math.min(longestLookMs, lookMs * (1.2 + 0.6 * platform.jitter()));
           known = undefined;
           break;
@@ -147,7 +149,7 @@ export function createLeader(options: LeaderOptions): Leader {
 
   const intentOf = (ask: Ask) => ({
     action: ask.action,
-    payload: payloadOf(ask),
+    payload: ask.payload,
     fingerprint: fingerprintOf(ask, platform),
     proposer: ask.actor,
   });
@@ -260,7 +262,7 @@ function stepFor(ask: Ask, kase: Case | Absent, moment: Moment): NextStep {
       if (at >= kase.leaseUntil) return { do: "lease_ended" };
       return leftMs <= 0 ? { do: "answer" } : { do: "wait", untilMs: kase.leaseUntil };
     case "IN_DOUBT": {
-      if (!ran && mayRunAgain(kase.claim, at)) return start;
+      if (!ran && mayRunAgain(kase, at)) return start;
       const { probeAt } = kase.doubt;
       if (probeAt === null || ask.rules.probe === undefined) return { do: "answer" };
       if (at >= probeAt) return leftMs < 0 && ran ? { do: "answer" } : { do: "probe" };

@@ -78,7 +78,11 @@ export function createLedger(options: LedgerOptions): Ledger {
       // Somebody was faster. The first tries go at once; then a little apart from each other.
       if (tries >= 3) await pause(platform, platform.jitter() * Math.min(100, 2 ** tries));
     }
-    throw new GuardError("store_contended", `Case ${caseId} changed ${limits.commitTries} times in a row.`, { caseId });
+    throw new GuardError(
+      "store_contended",
+      `Case ${caseId} changed ${limits.commitTries} times in a row.`,
+      { caseId },
+    );
   };
 
   /** The case as it is; a request id that is bound to another case is a conflict here and now. */
@@ -98,7 +102,10 @@ export function createLedger(options: LedgerOptions): Ledger {
       const { caseId } = stored.case;
       const reading = await read({ caseId, requestId: null }).catch(() => undefined);
       if (reading === undefined) throw error;
-      if (reading.stored?.head === stored.head && reading.stored.case.version === stored.case.version) {
+      if (
+        reading.stored?.head === stored.head &&
+        reading.stored.case.version === stored.case.version
+      ) {
         return true;
       }
       const versionNow = reading.stored?.case.version ?? 0;
@@ -116,7 +123,11 @@ export function boundElsewhere(requestId: string, caseId: string): GuardError {
   return new GuardError(
     "payload_conflict",
     `Request ${requestId} was used before for another case than ${caseId}.`,
-    { requestId, caseId, next: "A retry must name the same case; a new ask needs a new request id." },
+    {
+      requestId,
+      caseId,
+      next: "A retry must name the same case; a new ask needs a new request id.",
+    },
   );
 }
 

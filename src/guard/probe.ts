@@ -71,6 +71,9 @@ type Found =
 
 /** Doubling from a second to an hour, spread so that many doubts don't ask at once. */
 function pauseMs(probes: number, platform: Platform): number {
-  const base = Math.min(longestPauseMs, shortestPauseMs * 2 ** Math.min(probes, limits.probeDoublings));
+  const base = Math.min(
+    longestPauseMs,
+    shortestPauseMs * 2 ** Math.min(probes, limits.probeDoublings),
+  );
   return Math.round(base * (0.5 + platform.jitter() / 2));
 }

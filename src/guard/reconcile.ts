@@ -1,7 +1,7 @@
-import type { Case, InDoubt } from "../core/case.ts";
 import { mayRunAgain } from "../core/advance.ts";
-import { immediate } from "../core/policy.ts";
+import type { Case, InDoubt } from "../core/case.ts";
 import { limits } from "../core/limits.ts";
+import { immediate } from "../core/policy.ts";
 import type { Store } from "../core/store.ts";
 import type { Ask, Entrance, Rules } from "./ask.ts";
 import type { Execute } from "./execute.ts";
@@ -110,7 +110,7 @@ export function createSweep(options: SweeperOptions): SweepOnce {
       return;
     }
     const at = await ledger.now();
-    if (mayRunAgain(kase.claim, at)) {
+    if (mayRunAgain(kase, at)) {
       await execute(askOf(kase, handled));
     } else if (kase.doubt.probeAt !== null && kase.doubt.probeAt <= at) {
       await prober.probe(kase, handled.rules.probe, entrance.actor);
@@ -128,6 +128,7 @@ export function createSweep(options: SweeperOptions): SweepOnce {
       requestId: kase.claim.requestId,
       caseId: kase.caseId,
       action: kase.intent.action,
+      payload: kase.intent.payload,
       payloadText: JSON.stringify(kase.intent.payload),
       ignore: [],
       fingerprint: kase.intent.fingerprint,
@@ -144,4 +145,3 @@ export function createSweep(options: SweeperOptions): SweepOnce {
 }
 
 type Counts = { -readonly [Name in keyof Sweep]: number };
-

@@ -41,7 +41,11 @@ export function refused(
         at,
       );
     case "unknown_source":
-      return new GuardError("forbidden", `The policy of case ${caseId} does not listen to this source.`, at);
+      return new GuardError(
+        "forbidden",
+        `The policy of case ${caseId} does not listen to this source.`,
+        at,
+      );
     case "unknown_outcome":
       return new GuardError(
         "invalid_request",
@@ -76,10 +80,14 @@ export function refused(
     case "too_early":
     case "expired":
     case "unchanged":
-      return new GuardError("held", `Case ${caseId} is ${state}: ${refusal.replaceAll("_", " ")}.`, {
-        ...at,
-        next: "Look at the case before you go on.",
-        effect: state === "EXECUTING" || state === "IN_DOUBT" ? "unknown" : "none",
-      });
+      return new GuardError(
+        "held",
+        `Case ${caseId} is ${state}: ${refusal.replaceAll("_", " ")}.`,
+        {
+          ...at,
+          next: "Look at the case before you go on.",
+          effect: state === "EXECUTING" || state === "IN_DOUBT" ? "unknown" : "none",
+        },
+      );
   }
 }

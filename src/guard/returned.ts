@@ -8,16 +8,14 @@ import { limits } from "../core/limits.ts";
  */
 export function returnedOf(value: unknown): Returned {
   if (value === undefined) return { valueForm: "exact" };
-  if (value === null || typeof value === "boolean") return { value, valueForm: "exact" };
+  const exact = canonicalJson(value, limits.valueChars);
+  if (exact.ok) return { value: exact.value, valueForm: "exact" };
   try {
     const text = JSON.stringify(value);
     if (text === undefined || text.length > limits.valueChars || !text.isWellFormed()) {
       return { valueForm: "omitted" };
     }
-    // The stored form is what every caller gets, the first one too.
-    const kept = frozen(JSON.parse(text) as Json);
-    const exact = canonicalJson(value, limits.valueChars);
-    return { value: kept, valueForm: exact.ok ? "exact" : "converted" };
+    return { value: frozen(JSON.parse(text) as Json), valueForm: "converted" };
   } catch {
     return { valueForm: "omitted" };
   }

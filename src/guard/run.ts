@@ -1,3 +1,4 @@
+import { fenceOf } from "../core/advance.ts";
 import { type Case, type Executing, type Settled, summaryOf } from "../core/case.ts";
 import { assert, type GuardError, isGuardError } from "../core/errors.ts";
 import type { Happening, Returned } from "../core/event.ts";
@@ -170,7 +171,8 @@ export function createRunner(options: RunnerOptions): Runner {
     const happening = { type: "late_result", fence: held.fence, ...returned } as const;
     const applied = await ledger.apply({ caseId, by: claim.by, happening });
     const kase = applied.ok ? applied.stored.case : before;
-    if (fenceOf(kase) !== held.fence) report("duplicateEffect", () => summaryOf(kase), held.fence);
+    if (kase.state !== "RETIRED" && fenceOf(kase) !== held.fence)
+      report("duplicateEffect", () => summaryOf(kase), held.fence);
     return standing(kase, true);
   };
 
@@ -203,24 +205,6 @@ export function createRunner(options: RunnerOptions): Runner {
   };
 
   return { run, unrecorded: (caseId) => unrecorded.get(caseId) };
-}
-
-function fenceOf(kase: Case): number | undefined {
-  switch (kase.state) {
-    case "EXECUTING":
-    case "IN_DOUBT":
-      return kase.claim.fence;
-    case "FINAL":
-      return kase.past?.claim.fence;
-    case "SETTLED":
-      return kase.receipt.fence;
-    case "OPEN":
-    case "RESOLVED_PROVISIONAL":
-    case "IN_RECONCILIATION":
-    case "VOID":
-    case "RETIRED":
-      return undefined;
-  }
 }
 
 /** What a case, as it stands, is to a caller. */

@@ -4,11 +4,7 @@ import type { NoneReceipt, OnceReceipt } from "../core/receipt.ts";
 
 /** Outcomes, each with its two texts: what a person needs to act, and what a model needs to stop. */
 
-export function happened(
-  receipt: OnceReceipt,
-  replayed: boolean,
-  recorded = true,
-): SettledOutcome {
+export function happened(receipt: OnceReceipt, replayed: boolean, recorded = true): SettledOutcome {
   return { status: "settled", effect: "once", receipt, replayed, recorded };
 }
 
@@ -18,7 +14,8 @@ export function notPerformed(kase: Case | Absent, why: string): HeldOutcome {
     effect: "none",
     case: summaryOf(kase),
     next: `Nothing was executed: ${why}. It may be asked again.`,
-    forModel: "Not executed. It is safe to call it again with the same arguments, if it is still wanted.",
+    forModel:
+      "Not executed. It is safe to call it again with the same arguments, if it is still wanted.",
   };
 }
 
@@ -62,7 +59,8 @@ export function inDoubt(kase: InDoubt): HeldOutcome {
       forModel: "Unknown whether it ran. Calling it again with the same arguments is safe.",
     };
   }
-  const probing = doubt.probeAt === null ? "" : " The next call or sweep asks the world by its probe.";
+  const probing =
+    doubt.probeAt === null ? "" : " The next call or sweep asks the world by its probe.";
   return {
     ...base,
     next: `${facts} It will not run again by itself.${probing} Check with the provider, then: guard.resolve(caseId, { happened }, { by, evidence }).`,

@@ -39,7 +39,10 @@ export function wrapped(
     const checked = rules.input === undefined ? payload : await validated(rules.input, payload);
     const caseId = rules.key(checked);
     const requestId = options.requestId ?? caseId;
-    const ask = admit({ ...rules, ...options, action, caseId, requestId, payload: checked } as never, entrance);
+    const ask = admit(
+      { ...rules, ...options, action, caseId, requestId, payload: checked } as never,
+      entrance,
+    );
     return execute(ask);
   };
 

@@ -211,14 +211,12 @@ const terms = variant("class", {
   idempotent: shape<Terms<"idempotent">>({ class: text }),
 });
 
-const claim = shape<Claim>({
-  fence: positive,
-  holder: name,
-  by: text,
-  requestId: name,
-  terms,
-  startedAt: time,
-  firstStartedAt: time,
+const doubt = shape<Doubt>({
+  since: time,
+  reason: word("lease_ended", "threw", "timed_out"),
+  error: nullable(text),
+  probes: count,
+  probeAt: nullable(time),
 });
 
 const doubt = shape<Doubt>({
@@ -227,6 +225,17 @@ const doubt = shape<Doubt>({
   error: nullable(text),
   probes: count,
   probeAt: nullable(time),
+});
+
+const claim = shape<Claim>({
+  fence: positive,
+  holder: name,
+  by: text,
+  requestId: name,
+  terms,
+  startedAt: time,
+  firstStartedAt: time,
+  earlierDoubt: nullable(doubt),
 });
 
 const onceReceipt = shape<OnceReceipt>({
@@ -290,8 +299,10 @@ const shapes: { readonly [State in Case["state"]]: Check } = {
   SETTLED: shape<Settled>({ ...common, deliberation: asked, intent, receipt: onceReceipt }),
   VOID: shape<Void>({
     ...common,
+    fence: count,
     deliberation: asked,
     intent: nullable(intent),
+    fence: count,
     receipt: noneReceipt,
   }),
   RETIRED: shape<Retired>({

@@ -10,7 +10,7 @@ import { type Batch, stepValues, type Value, type Writer } from "./sqlite-write.
 export interface Inline {
   readonly writer: Writer;
   checkpoint(): void;
-  extendWal(): void;
+  extendWal(): boolean;
 }
 
 export interface CommitQueue {
@@ -43,8 +43,8 @@ const waitingCommits = 100_000;
 /** A batch smaller than this is not split. */
 const halfCommits = 32;
 const batchesUnderWay = 2;
-/** Transactions after which the WAL is given its length: a short run never pays for it. */
-const extendAfter = 32;
+/** Transactions between two extensions of the WAL; a short run never pays for one. */
+const extendEvery = 64;
 
 interface Waiting {
   readonly size: number;
@@ -71,6 +71,7 @@ export function commitQueue({ session, busyMs, makeThread, onLanded }: QueueOpti
   let averageMs = 0;
   let pages = 0;
   let transactions = 0;
+  let extended = false;
 
   const thread = makeThread({
     written(results, ms) {
@@ -175,14 +176,16 @@ export function commitQueue({ session, busyMs, makeThread, onLanded }: QueueOpti
     schedule(thread.state() === "ready" ? undefined : 1 + Math.random() * 10);
   }
 
+  /** After the answer: nothing is lost where it fails, and the next commit meets the same disk. */
   function tendWal(): void {
     const isOverdue = pages >= checkpointPages && thread.state() === "gone";
-    if (!isOverdue && transactions !== extendAfter) return;
+    const isShort = !extended && transactions % extendEvery === 0;
+    if (!isOverdue && !isShort) return;
     try {
       if (isOverdue) session.use((inline) => inline.checkpoint());
-      else session.use((inline) => inline.extendWal());
+      else extended = session.use((inline) => inline.extendWal());
     } catch {
-      // Nothing is lost by it: the commits before it are durable, and the next one meets the same disk.
+      extended = true;
     }
     if (isOverdue) pages = 0;
   }

@@ -46,20 +46,21 @@ const columns =
   "c.place, c.namespace, c.id, c.version, c.state, c.action, c.updated_at, c.head, c.record";
 
 // The outer join gives one row in any case, so that "bound, but no such case" can't be overlooked.
+// Parameters are plain `?`: Node 22.13 can't bind numbered ones by position.
 const readByCase = `
   SELECT ${columns}, coalesce(r.case_id, own.id) AS bound
   FROM (SELECT 1)
-  LEFT JOIN cases AS c ON c.namespace = ?1 AND c.id = ?2
-  LEFT JOIN requests AS r ON r.namespace = ?1 AND r.id = ?3
-  LEFT JOIN cases AS own ON own.namespace = ?1 AND own.id = ?3 AND own.own_request = 1`;
+  LEFT JOIN cases AS c ON c.namespace = ? AND c.id = ?
+  LEFT JOIN requests AS r ON r.namespace = ? AND r.id = ?
+  LEFT JOIN cases AS own ON own.namespace = ? AND own.id = ? AND own.own_request = 1`;
 
 const readByRequest = `
   SELECT ${columns}, b.bound FROM (
     SELECT coalesce(
-      (SELECT case_id FROM requests WHERE namespace = ?1 AND id = ?2),
-      (SELECT id FROM cases WHERE namespace = ?1 AND id = ?2 AND own_request = 1)
+      (SELECT case_id FROM requests WHERE namespace = ? AND id = ?),
+      (SELECT id FROM cases WHERE namespace = ? AND id = ? AND own_request = 1)
     ) AS bound
-  ) AS b LEFT JOIN cases AS c ON c.namespace = ?1 AND c.id = b.bound`;
+  ) AS b LEFT JOIN cases AS c ON c.namespace = ? AND c.id = b.bound`;
 
 const chainOf = `
   WITH RECURSIVE chain (position, previous, text) AS (
@@ -94,8 +95,8 @@ export function prepareReader({ db }: Connection): Reader {
       if (caseId === null && requestId === null) return { stored: null, bound: null };
       const row =
         caseId === null
-          ? byRequest.get(namespace, requestId)
-          : byCase.get(namespace, caseId, requestId);
+          ? byRequest.get(namespace, requestId, namespace, requestId, namespace)
+          : byCase.get(namespace, caseId, namespace, requestId, namespace, requestId);
       const bound = (row?.bound ?? null) as CaseId | null;
       if (row === undefined || row.id === null) {
         if (caseId === null && bound !== null) throw corrupt("a request id is bound to no case");
@@ -104,6 +105,7 @@ export function prepareReader({ db }: Connection): Reader {
       return { stored: storedOf(row), bound };
     },
     list(query) {
+      if (query.states?.length === 0) return { items: [], next: null };
       const { sql, values, limit } = listStatement(query);
       const statement = lists.get(sql) ?? db.prepare(sql);
       lists.set(sql, statement);

@@ -30,24 +30,39 @@ export function checkpoint({ db }: Connection): void {
   }
 }
 
+/** Writes back what processes that never closed have left: each alone may have added too little to do it. */
+export function writeBackLeftovers(connection: Connection): void {
+  const stats = statSync(`${connection.path}-wal`, { throwIfNoEntry: false });
+  if (stats === undefined || stats.size < 2 * checkpointPages * pageBytes) return;
+  try {
+    checkpoint(connection);
+  } catch {
+    // Somebody else is at it, or the disk can't: it is durable where it is.
+  }
+}
+
+/** What one call of `extendWal` adds: a few milliseconds of writing. */
+const extensionBytes = 1_048_576;
+
 /**
- * Gives the WAL file its length at once. While it grows, each commit also journals the new length in
- * the file system, which makes it about twice as slow. A transaction that outgrows its cache spills
- * into the WAL; rolled back, it leaves nothing but the length.
+ * Gives the WAL file its length before it is needed, a piece a call; true: it has it. While the file
+ * grows, each commit also journals the new length in the file system, which makes it about twice as
+ * slow. A transaction that outgrows its cache spills into the WAL; rolled back, it leaves nothing but
+ * the length.
  */
-export function extendWal({ db, path }: Connection): void {
-  const bytes = checkpointPages * pageBytes;
+export function extendWal({ db, path }: Connection): boolean {
   const stats = statSync(`${path}-wal`, { throwIfNoEntry: false });
-  if (stats === undefined || stats.size > bytes / 4) return;
+  if (stats === undefined || stats.size > checkpointPages * pageBytes) return true;
   try {
     db.exec("PRAGMA cache_size = 16; BEGIN IMMEDIATE");
     db.prepare(
       "INSERT INTO journal (position, namespace, text) VALUES (9007199254740991, '', hex(zeroblob(?)))",
-    ).run(bytes / 2);
+    ).run(extensionBytes / 2);
   } catch {
     // The lock is taken or the disk is full: it was only for speed.
   } finally {
     rollback(db);
     db.exec("PRAGMA cache_size = -32768");
   }
+  return false;
 }

@@ -7,7 +7,7 @@ import { pruner } from "./sqlite-prune.ts";
 import { commitQueue, type Inline } from "./sqlite-queue.ts";
 import { prepareReader, type Reader } from "./sqlite-read.ts";
 import { writerThread } from "./sqlite-thread.ts";
-import { checkpoint, extendWal } from "./sqlite-wal.ts";
+import { checkpoint, extendWal, writeBackLeftovers } from "./sqlite-wal.ts";
 import { watchChanges } from "./sqlite-watch.ts";
 import { prepareWriter } from "./sqlite-write.ts";
 
@@ -29,12 +29,15 @@ export interface SqliteStoreOptions {
 export function sqliteStore(options: SqliteStoreOptions): Store {
   const { clock = Date.now, busyMs = 30_000 } = options;
   const path = plainPath(options.path);
-  const session = openSession({ path, busyMs }, (connection): Inline & { reader: Reader } => ({
-    reader: prepareReader(connection),
-    writer: prepareWriter(connection),
-    checkpoint: () => checkpoint(connection),
-    extendWal: () => extendWal(connection),
-  }));
+  const session = openSession({ path, busyMs }, (connection): Inline & { reader: Reader } => {
+    writeBackLeftovers(connection);
+    return {
+      reader: prepareReader(connection),
+      writer: prepareWriter(connection),
+      checkpoint: () => checkpoint(connection),
+      extendWal: () => extendWal(connection),
+    };
+  });
   const watch = watchChanges(() => session.use(({ reader }) => reader.dataVersion()));
   const queue = commitQueue({
     session,

@@ -1,0 +1,53 @@
+import type { CaseId } from "../core/identity.ts";
+import type { Store } from "../core/store.ts";
+
+/** A commit that a store acknowledged before its process was killed. */
+export interface Acknowledged {
+  readonly namespace: string;
+  readonly caseId: CaseId;
+  readonly version: number;
+}
+
+export interface Recovered {
+  /** The store, opened again by another process. */
+  readonly store: Store;
+  readonly acknowledged: readonly Acknowledged[];
+}
+
+export interface LawOptions {
+  /** Any runner's: `test(name, run)`. */
+  readonly test: (name: string, run: () => Promise<void>) => unknown;
+  /** The runner's way to show a law that can't be tested here; default a passing test that says so. */
+  readonly skip?: (name: string) => unknown;
+  /** An empty store, each time a new one. */
+  readonly open: () => Store | Promise<Store>;
+  /** Another connection to what a store holds. Without it, races are run over one connection. */
+  readonly reopen?: (store: Store) => Store | Promise<Store>;
+  /** Whether a store's data outlives its closing, so that `reopen` works on a closed one. */
+  readonly durable?: boolean;
+  /** Changes the record of a case behind the store's back. */
+  readonly damage?: (
+    store: Store,
+    caseId: CaseId,
+    change: (record: string) => string,
+  ) => void | Promise<void>;
+  /** Kills a process in the midst of its commits, and opens what it left. */
+  readonly killed?: () => Promise<Recovered>;
+}
+
+/** One law: its heading, a case of it, and how it is shown. */
+export interface Law {
+  readonly heading: string;
+  readonly name: string;
+  /** What of `LawOptions` it can't do without. */
+  readonly needs?: "reopen" | "durable" | "damage" | "killed";
+  readonly run: (world: LawWorld) => Promise<void>;
+}
+
+/** What a law works with. All stores of a law are closed after it. */
+export interface LawWorld {
+  readonly options: LawOptions;
+  open(): Promise<Store>;
+  /** Another connection where there is one, else the store itself. */
+  another(store: Store): Promise<Store>;
+}

@@ -1,0 +1,46 @@
+import type { Store } from "../core/store.ts";
+import type { LawOptions, LawWorld } from "./law.ts";
+import { endingLaws } from "./laws-ending.ts";
+import { readingLaws } from "./laws-reading.ts";
+import { writingLaws } from "./laws-writing.ts";
+
+/**
+ * What every store promises, as tests. The headings are those in the comment of `Store`. A store that
+ * passes is done; one that needs an exception is not.
+ *
+ * @example storeLaws({ test, open: () => memoryStore() })
+ */
+export function storeLaws(options: LawOptions): void {
+  for (const law of [...writingLaws, ...readingLaws, ...endingLaws]) {
+    const title = `${law.heading}: ${law.name}`;
+    const missing = law.needs !== undefined && !options[law.needs];
+    if (!missing) {
+      options.test(title, () => inWorld(options, law.run));
+    } else if (options.skip !== undefined) {
+      options.skip(title);
+    } else {
+      options.test(`not tested, no ${law.needs}: ${title}`, async () => {});
+    }
+  }
+}
+
+async function inWorld(
+  options: LawOptions,
+  run: (world: LawWorld) => Promise<void>,
+): Promise<void> {
+  const stores: Store[] = [];
+  const kept = (store: Store): Store => {
+    stores.push(store);
+    return store;
+  };
+  try {
+    await run({
+      options,
+      open: async () => kept(await options.open()),
+      another: async (store) =>
+        options.reopen === undefined ? store : kept(await options.reopen(store)),
+    });
+  } finally {
+    for (const store of stores) await store.close();
+  }
+}
