@@ -1,7 +1,29 @@
 import type { Outcome } from "./outcome.ts";
 
+export type GuardErrorCode =
+  | "invalid_request"
+  | "unauthorized"
+  | "forbidden"
+  | "not_found"
+  | "payload_conflict"
+  | "held"
+  | "retired"
+  | "over_limit"
+  | "store_unavailable"
+  | "store_contended"
+  | "store_outdated"
+  | "store_corrupt"
+  | "broken_invariant";
+
+/** What a code is to HTTP, to a shell, and to the person who has to act. */
+export interface ErrorKind {
+  readonly http: number;
+  readonly exit: number;
+  readonly remedy: string;
+}
+
 /** Every code of the guard's errors, in one table. Codes are API: added, never renamed. */
-export const errorTable = {
+export const errorTable: { readonly [Code in GuardErrorCode]: ErrorKind } = {
   invalid_request: { http: 400, exit: 2, remedy: "Correct the call and make it again." },
   unauthorized: { http: 401, exit: 4, remedy: "Say who you are." },
   forbidden: { http: 403, exit: 4, remedy: "Let somebody do it who may." },
@@ -31,9 +53,7 @@ export const errorTable = {
     exit: 1,
     remedy: "This is a defect in SafeAgent: please report it.",
   },
-} as const satisfies Record<string, { http: number; exit: number; remedy: string }>;
-
-export type GuardErrorCode = keyof typeof errorTable;
+};
 
 /** What is known of the effect: `none`, it did not run by this call; `unknown`, it may have. */
 export type EffectKnown = "none" | "unknown";
@@ -69,9 +89,6 @@ export class GuardError extends Error {
   /** Where this code is explained, in the package. */
   readonly docs: string;
   readonly outcome: Outcome | undefined;
-  /** @internal */
-  readonly [marker] = true;
-
   constructor(code: GuardErrorCode, facts: string, options: GuardErrorOptions = {}) {
     const effect = options.effect ?? "none";
     const next = options.next ?? errorTable[code].remedy;
@@ -85,6 +102,7 @@ export class GuardError extends Error {
     this.forModel = options.forModel ?? modelText(code, effect);
     this.docs = `${docsPage}#${code}`;
     this.outcome = options.outcome;
+    Object.defineProperty(this, marker, { value: true });
   }
 }
 
@@ -140,12 +158,10 @@ export class NotPerformed extends Error {
   override readonly name = "NotPerformed";
   /** The case ends here, without effect. */
   readonly final: boolean;
-  /** @internal */
-  readonly [notPerformedMarker] = true;
-
   constructor(reason: string, options: { final?: boolean; cause?: unknown } = {}) {
     super(reason, options.cause === undefined ? {} : { cause: options.cause });
     this.final = options.final ?? false;
+    Object.defineProperty(this, notPerformedMarker, { value: true });
   }
 }
 

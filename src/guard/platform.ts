@@ -29,7 +29,7 @@ export const system: Platform = {
   warn: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
 };
 
-export const systemActor = `pid-${process.pid}`;
+export const systemActor: string = `pid-${process.pid}`;
 
 /** The longest a timer can wait: beyond it, it would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;

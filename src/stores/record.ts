@@ -219,14 +219,6 @@ const doubt = shape<Doubt>({
   probeAt: nullable(time),
 });
 
-const doubt = shape<Doubt>({
-  since: time,
-  reason: word("lease_ended", "threw", "timed_out"),
-  error: nullable(text),
-  probes: count,
-  probeAt: nullable(time),
-});
-
 const claim = shape<Claim>({
   fence: positive,
   holder: name,
@@ -299,7 +291,6 @@ const shapes: { readonly [State in Case["state"]]: Check } = {
   SETTLED: shape<Settled>({ ...common, deliberation: asked, intent, receipt: onceReceipt }),
   VOID: shape<Void>({
     ...common,
-    fence: count,
     deliberation: asked,
     intent: nullable(intent),
     fence: count,

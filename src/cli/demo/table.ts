@@ -50,6 +50,8 @@ export interface TableOptions {
 /** Characters; with the margin of two, 98 in all; only a reason without receipt may be longer. */
 const width = { label: 29, without: 27, with: 31, receipt: 9 } as const;
 const margin = "  ";
+/** How this demo is started, in a clone and from the package. */
+const again = import.meta.url.endsWith(".ts") ? "npm run demo --" : "npx safeagent demo";
 const rule = "─".repeat(width.label + width.without + width.with + width.receipt);
 
 export function createTable({ write, paint, rowMs, signal }: TableOptions): Table {
@@ -105,15 +107,15 @@ export function createTable({ write, paint, rowMs, signal }: TableOptions): Tabl
           paint(isRight ? "good" : "bad", String(counted.with).padEnd(width.with)) +
           `wanted: ${wanted.with}`,
       );
-      line(paint("quiet", `counted by the help desk; the guard was not asked`));
+      line(paint("quiet", "counted by the help desk; the guard was not asked"));
       line();
       const chain = journal.unbroken ? "every hash chain holds" : "a HASH CHAIN IS BROKEN";
       const account = `${journal.entries} journal entries on ${journal.cases} cases, ${chain}`;
       line(account.padEnd(rule.length - 6) + `${seconds.toFixed(1)} s`.padStart(6));
-      line(`Wrap one of yours:  six lines, at the top of README.md`);
+      line("Wrap one of yours:  six lines, at the top of README.md");
       line(
         kept === undefined
-          ? `Look inside:        npx safeagent demo --keep   leaves the guard's file behind`
+          ? `Look inside:        ${again} --keep   leaves the guard's file behind`
           : `Look inside:        ${kept}`,
       );
       line();
