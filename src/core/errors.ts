@@ -138,7 +138,7 @@ function modelText(code: GuardErrorCode, effect: EffectKnown): string {
  */
 export function isGuardError(error: unknown, code?: GuardErrorCode): error is GuardError {
   if (typeof error !== "object" || error === null || !(marker in error)) return false;
-  return code === undefined || (error as GuardError).code === code;
+  return code === undefined || ("code" in error && error.code === code);
 }
 
 /** Whether the store, not the call, is what failed. */
