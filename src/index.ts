@@ -22,7 +22,10 @@ export function createGuard(
   options: GuardOptions & { readonly store?: string | Store } = {},
 ): Guard {
   const { store = "safeagent.db", ...rest } = options;
-  return guardOver(typeof store === "string" ? openStore(store) : store, rest);
+  // A store that was handed in may serve others: who opened it closes it.
+  return typeof store === "string"
+    ? guardOver(openStore(store), rest)
+    : guardOver(store, rest, async () => {});
 }
 
 function openStore(address: string): Store {

@@ -51,19 +51,47 @@ export function differs(before: Open, intent: Intent): boolean {
   return before.intent !== null && before.intent.fingerprint !== intent.fingerprint;
 }
 
-function sameTerms(standing: Deliberation | null, event: Of<"open">): boolean {
-  if (standing === null) return event.policy.kind === "immediate";
-  return textOf(standing) === textOf(event);
+/** What a claim must not pass over: another action or payload, or a policy that was never asked. */
+export function conflictWith(before: Open, event: Of<"claim">): Refusal | undefined {
+  if (differs(before, event.intent)) return "payload_conflict";
+  if (event.policy === undefined) return undefined;
+  return samePolicy(before.deliberation, event.policy) ? undefined : "policy_conflict";
 }
 
-function textOf(terms: {
-  readonly policy: Policy;
-  readonly outcomes: readonly string[] | null;
-  readonly allow: readonly string[] | null;
-}): string | undefined {
-  const { policy, outcomes, allow } = terms;
-  const canonical = canonicalJson({ policy, outcomes, allow });
+/** What is left open when a case is opened again is as it was. */
+function sameTerms(standing: Deliberation | null, event: Of<"open">): boolean {
+  if (!samePolicy(standing, event.policy)) return false;
+  const { outcomes, allow } = event;
+  return (
+    (outcomes === null || textOf(outcomes) === textOf(standing?.outcomes ?? null)) &&
+    (allow === null || textOf(allow) === textOf(standing?.allow ?? null))
+  );
+}
+
+function samePolicy(standing: Deliberation | null, policy: Policy): boolean {
+  if (standing === null) return policy.kind === "immediate";
+  return textOf(standing.policy) === textOf(policy);
+}
+
+function textOf(value: unknown): string | undefined {
+  const canonical = canonicalJson(value);
   return canonical.ok ? canonical.text : undefined;
+}
+
+/** Whether a word given after the decision is one that was given before it: a repeat, not a mistake. */
+export function saidBefore(
+  before: Open,
+  event: Of<"approve"> | Of<"deny"> | Of<"decide">,
+): boolean {
+  const { deliberation } = before;
+  if (deliberation === null) return false;
+  if (event.type === "decide") {
+    const { decision } = deliberation;
+    return decision?.outcome === event.outcome && decision.by === event.by;
+  }
+  return deliberation.approvals.some(
+    (word) => word.actor === event.by && word.approved === (event.type === "approve"),
+  );
 }
 
 /** Takes a vote, an approval or a decision in, and asks the policy again. */

@@ -90,16 +90,19 @@ export class GuardError extends Error {
   readonly docs: string;
   readonly outcome: Outcome | undefined;
   constructor(code: GuardErrorCode, facts: string, options: GuardErrorOptions = {}) {
-    const effect = options.effect ?? "none";
-    const next = options.next ?? errorTable[code].remedy;
+    const held = options.outcome?.status === "settled" ? undefined : options.outcome;
+    const effect = held?.effect ?? options.effect ?? "none";
+    const next = held?.next ?? options.next ?? errorTable[code].remedy;
     const first = effect === "none" ? "Nothing was executed." : "It may have been executed.";
-    super(`${first} ${facts} ${next}`, options.cause === undefined ? {} : { cause: options.cause });
+    // An outcome's own text says first what happened to the effect.
+    const message = held === undefined ? `${first} ${facts} ${next}` : held.next;
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.effect = effect;
     this.requestId = options.requestId;
     this.caseId = options.caseId;
     this.next = next;
-    this.forModel = options.forModel ?? modelText(code, effect);
+    this.forModel = held?.forModel ?? options.forModel ?? modelText(code, effect);
     this.docs = `${docsPage}#${code}`;
     this.outcome = options.outcome;
     Object.defineProperty(this, marker, { value: true });

@@ -40,6 +40,8 @@ export type Happening =
       readonly intent: Intent;
       readonly terms: EffectTerms;
       readonly leaseUntil: number;
+      /** The policy the asker insists on. Left out: whatever the case was opened with. */
+      readonly policy?: Policy;
       /** Whether a case that doesn't exist is born here, FINAL: nobody has to be asked. */
       readonly opens: boolean;
     }

@@ -22,7 +22,7 @@ import type {
   Settled,
   Void,
 } from "./case.ts";
-import { differs, heard, keptLate, opened, reopened } from "./deliberation.ts";
+import { conflictWith, heard, keptLate, opened, reopened, saidBefore } from "./deliberation.ts";
 import type { Event } from "./event.ts";
 import { asked, lateResult } from "./journaled.ts";
 import { limits } from "./limits.ts";
@@ -101,7 +101,7 @@ function fromDeliberating(before: Deliberating, event: Event): Transition {
     case "ask":
       return asked(before, event);
     case "claim":
-      return differs(before, event.intent) ? refuse("payload_conflict") : refuse("not_final");
+      return refuse(conflictWith(before, event) ?? "not_final");
     case "renew":
     case "settle":
     case "release":
@@ -120,8 +120,9 @@ function fromFinal(before: Final, event: Event): Transition {
   switch (event.type) {
     case "open":
       return reopened(before, event);
-    case "claim":
-      if (differs(before, event.intent)) return refuse("payload_conflict");
+    case "claim": {
+      const conflict = conflictWith(before, event);
+      if (conflict !== undefined) return refuse(conflict);
       if (fence >= limits.claimsPerCase) return refuse("too_many");
       return to(
         claimed(
@@ -132,6 +133,7 @@ function fromFinal(before: Final, event: Event): Transition {
           event,
         ),
       );
+    }
     case "settle":
       // The claim was given back on a probe's or a person's word, and nobody ran again: the result
       // itself proves that word wrong, and settling it is what prevents a second run.
@@ -156,6 +158,7 @@ function fromFinal(before: Final, event: Event): Transition {
     case "approve":
     case "deny":
     case "decide":
+      return refuse(saidBefore(before, event) ? "unchanged" : "already_final");
     case "expire":
       return refuse("already_final");
     case "renew":
@@ -174,7 +177,7 @@ function fromExecuting(before: Executing, event: Event): Transition {
     case "open":
       return reopened(before, event);
     case "claim":
-      return differs(before, event.intent) ? refuse("payload_conflict") : refuse("busy");
+      return refuse(conflictWith(before, event) ?? "busy");
     case "renew":
       if (event.fence !== before.claim.fence) return refuse("stale_fence");
       return to(renewed(before, event));
@@ -200,6 +203,7 @@ function fromExecuting(before: Executing, event: Event): Transition {
     case "approve":
     case "deny":
     case "decide":
+      return refuse(saidBefore(before, event) ? "unchanged" : "already_final");
     case "expire":
       return refuse("already_final");
     case "withdraw":
@@ -215,11 +219,13 @@ function fromInDoubt(before: InDoubt, event: Event): Transition {
   switch (event.type) {
     case "open":
       return reopened(before, event);
-    case "claim":
-      if (differs(before, event.intent)) return refuse("payload_conflict");
+    case "claim": {
+      const conflict = conflictWith(before, event);
+      if (conflict !== undefined) return refuse(conflict);
       if (!mayRunAgain(before, event.at)) return refuse("in_doubt");
       if (claim.fence >= limits.claimsPerCase) return refuse("too_many");
       return to(claimed(grown(before, event), before.deliberation, before.intent, before, event));
+    }
     case "settle":
       if (event.fence !== claim.fence) return refuse("stale_fence");
       return to(settled(before, "late", event, event));
@@ -242,6 +248,7 @@ function fromInDoubt(before: InDoubt, event: Event): Transition {
     case "approve":
     case "deny":
     case "decide":
+      return refuse(saidBefore(before, event) ? "unchanged" : "already_final");
     case "expire":
       return refuse("already_final");
     case "withdraw":
@@ -280,7 +287,7 @@ function fromEnd(before: Settled | Void, event: Event): Transition {
     case "open":
       return reopened(before, event);
     case "claim":
-      return differs(before, event.intent) ? refuse("payload_conflict") : refuse(ended);
+      return refuse(conflictWith(before, event) ?? ended);
     case "settle":
     case "release":
     case "doubt":
@@ -296,6 +303,7 @@ function fromEnd(before: Settled | Void, event: Event): Transition {
     case "approve":
     case "deny":
     case "decide":
+      return refuse(saidBefore(before, event) ? "unchanged" : ended);
     case "expire":
     case "withdraw":
     case "renew":

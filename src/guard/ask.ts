@@ -13,19 +13,24 @@ import type { EffectTerms } from "../core/receipt.ts";
 import type { ActionRules, CallOptions, Probe, Run } from "./call.ts";
 import type { Platform } from "./platform.ts";
 
-/** A call that was checked and frozen once, at entry: nothing later looks at the caller's objects. */
-export interface Ask {
+/** What a fingerprint is taken over. */
+export interface Content {
   readonly namespace: string;
-  readonly requestId: RequestId;
-  readonly caseId: CaseId;
   readonly action: string;
   /** A frozen copy: what the effect is handed, and what is stored. */
   readonly payload: Json;
   /** The payload's canonical JSON. */
   readonly payloadText: string;
+  /** The paths that don't count. */
   readonly ignore: readonly string[];
-  /** Known where the ask was made from a stored case; else computed when it is needed. */
-  readonly fingerprint: Fingerprint | undefined;
+  /** Known where it comes from a stored case; else computed when it is needed. */
+  readonly fingerprint?: Fingerprint | undefined;
+}
+
+/** A call that was checked and frozen once, at entry: nothing later looks at the caller's objects. */
+export interface Ask extends Content {
+  readonly requestId: RequestId;
+  readonly caseId: CaseId;
   readonly rules: Rules;
   readonly terms: EffectTerms;
   readonly policy: Policy;
@@ -118,14 +123,14 @@ export function termsOf(rules: Partial<ActionRules<never, unknown>>, ids: Ids = 
 }
 
 /** Computed only where no cheaper comparison has answered. */
-export function fingerprintOf(ask: Ask, platform: Platform): Fingerprint {
+export function fingerprintOf(ask: Content, platform: Platform): Fingerprint {
   if (ask.fingerprint !== undefined) return ask.fingerprint;
   const payload = ask.ignore.length === 0 ? ask.payloadText : counted(ask);
   return platform.sha256(fingerprintText(ask.namespace, ask.action, payload)) as Fingerprint;
 }
 
 /** The payload less the fields that don't count. */
-function counted(ask: Ask): string {
+function counted(ask: Content): string {
   const canonical = canonicalJson(without(ask.payload, ask.ignore));
   return canonical.ok ? canonical.text : ask.payloadText;
 }
@@ -156,7 +161,7 @@ export function span(what: string, ms: number, least: number, ids: Ids = {}): nu
   );
 }
 
-function pointers(paths: readonly string[], ids: Ids): readonly string[] {
+export function pointers(paths: readonly string[], ids: Ids): readonly string[] {
   const wellFormed = paths.every((path) => typeof path === "string" && path.startsWith("/"));
   if (wellFormed && paths.length <= limits.ignoredPaths) return paths;
   throw invalid(

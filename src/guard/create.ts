@@ -23,8 +23,16 @@ import { createRunner, standing } from "./run.ts";
 import { createWaiting } from "./waiting.ts";
 import { wrapped } from "./wrap.ts";
 
-/** Wires a guard over a store. Wiring and nothing else: each part has its own file. */
-export function guardOver(store: Store, options: GuardOptions = {}): Guard {
+/**
+ * Wires a guard over a store. Wiring and nothing else: each part has its own file.
+ *
+ * @param closeStore what to do with the store at the guard's end: close it, where nobody else holds it
+ */
+export function guardOver(
+  store: Store,
+  options: GuardOptions = {},
+  closeStore: () => Promise<void> = store.close,
+): Guard {
   const leaseMs = span("leaseMs", options.leaseMs ?? defaults.leaseMs, limits.leaseMsMin);
   if (leaseMs > limits.leaseMsMax) throw invalid(`\`leaseMs\` is at most ${limits.leaseMsMax}.`);
   const entrance: Entrance = {
@@ -143,7 +151,7 @@ export function guardOver(store: Store, options: GuardOptions = {}): Guard {
         waiting.close();
         await perform.idle();
         await debts.close();
-        await store.close();
+        await closeStore();
       })();
       return closing;
     },

@@ -1,13 +1,21 @@
 import { type Case, type CaseSummary, summaryOf } from "../core/case.ts";
 import type { Happening } from "../core/event.ts";
-import type { CaseId, Fingerprint } from "../core/identity.ts";
-import { fingerprintText } from "../core/identity.ts";
+import type { CaseId } from "../core/identity.ts";
 import { canonicalJson } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { type Policy, policyFault } from "../core/policy.ts";
 import { ppm, type Signal } from "../core/signal.ts";
-import { admit, type Entrance, invalid, name, text, unkeepable } from "./ask.ts";
+import {
+  admit,
+  type Entrance,
+  fingerprintOf,
+  invalid,
+  name,
+  pointers,
+  text,
+  unkeepable,
+} from "./ask.ts";
 import type { Call } from "./call.ts";
 import type { Execute } from "./execute.ts";
 import type { Ledger } from "./ledger.ts";
@@ -25,6 +33,8 @@ export interface CaseOptions<O extends string = string> {
   /** What is to run, where it is known already. An approval needs it. */
   readonly action?: string;
   readonly payload?: unknown;
+  /** JSON pointers of payload fields that don't count, as in `execute`. */
+  readonly ignore?: readonly string[];
   /** Who opens it. Default: the guard's actor. */
   readonly actor?: string;
 }
@@ -200,13 +210,10 @@ function openingOf(
     const action = name("action", given.action);
     const canonical = canonicalJson(given.payload);
     if (!canonical.ok) throw unkeepable(canonical.path, canonical.problem, {});
-    const digested = fingerprintText(entrance.namespace, action, canonical.text);
-    return {
-      action,
-      payload: canonical.value,
-      fingerprint: platform.sha256(digested) as Fingerprint,
-      proposer: by,
-    };
+    const { value: payload, text: payloadText } = canonical;
+    const ignore = pointers(given.ignore ?? [], {});
+    const content = { namespace: entrance.namespace, action, payload, payloadText, ignore };
+    return { action, payload, fingerprint: fingerprintOf(content, platform), proposer: by };
   }
 }
 

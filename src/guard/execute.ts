@@ -97,7 +97,21 @@ export function createExecute(options: ExecuteOptions): Performing {
       flights.delete(ask.caseId);
     };
     done.then(landed, landed);
-    return done;
+    return ask.signal === undefined ? done : untilGivenUp(flight, ask.signal);
+  };
+
+  /** A caller who gives up after the start stops waiting; the effect and its record go on. */
+  const untilGivenUp = async (flight: Flight, signal: AbortSignal): Promise<Outcome> => {
+    const givenUp = Promise.withResolvers<Outcome>();
+    const give = () => {
+      if (flight.claimed) givenUp.resolve(inProgress(absent(flight.ask)));
+    };
+    signal.addEventListener("abort", give, { once: true });
+    try {
+      return await Promise.race([flight.done, givenUp.promise]);
+    } finally {
+      signal.removeEventListener("abort", give);
+    }
   };
 
   const join = async (ask: Ask, flight: Flight, deadlineMs: number): Promise<Outcome> => {

@@ -113,6 +113,6 @@ export interface Guard extends AsyncDisposable {
    */
   prune(query: { readonly before: Date }): Promise<number>;
 
-  /** Ends it: waits for what is under way to be written, then closes the store it opened. */
+  /** Ends it: waits for what is under way to be written, then closes the store, if it opened it. */
   close(): Promise<void>;
 }

@@ -62,18 +62,20 @@ export function createLeader(options: LeaderOptions): Leader {
     let bound = false;
     let ran: Outcome | undefined;
     let lookMs = firstLookMs;
+    let opened = false;
     for (;;) {
       if (known === undefined) ({ known, bound } = await look(ask));
       const kase = known?.case ?? absent(ask);
       compare(ask, kase);
       const at = await instant();
       const leftMs = ask.signal?.aborted === true ? 0 : way.deadlineMs - platform.monotonicMs();
-      const step = stepFor(ask, kase, { at, leftMs, ran: ran !== undefined });
+      const step = stepFor(ask, kase, { at, leftMs, opened, ran: ran !== undefined });
       switch (step.do) {
         case "answer":
           return answer(ask, kase, bound, ran);
         case "open":
           known = await open(ask, known);
+          opened = true;
           break;
         case "expire":
         case "lease_ended": {
@@ -86,6 +88,7 @@ export function createLeader(options: LeaderOptions): Leader {
           const askedMs = platform.monotonicMs();
           const claimed = await claim(ask, known);
           known = undefined;
+          if (claimed === "policy_conflict") throw refused(claimed, kase, ask);
           if (typeof claimed === "string") break;
           way.claimed();
           ran = await runner.run(ask, claimed, askedMs);
@@ -175,6 +178,7 @@ export function createLeader(options: LeaderOptions): Leader {
           intent,
           terms,
           leaseUntil: at + leaseMs,
+          ...(ask.policy.kind === "immediate" ? {} : { policy: ask.policy }),
           opens,
         }),
       });
@@ -208,7 +212,9 @@ export function createLeader(options: LeaderOptions): Leader {
     bound: boolean,
     ran: Outcome | undefined,
   ): Promise<Outcome> => {
-    if (kase.state === "ABSENT") return notPerformed(kase, "the caller gave up before it started");
+    if (kase.state === "ABSENT" || (kase.state === "FINAL" && ran === undefined)) {
+      return notPerformed(kase, "the caller gave up before it started");
+    }
     if (kase.state !== "SETTLED" && kase.state !== "VOID") return standing(kase, false);
     if (!bound && kase.intent !== null) await attach(ask);
     if (kase.intent !== null) finished.keep(ask, kase.intent, kase.receipt);
@@ -238,12 +244,14 @@ interface Moment {
   readonly at: number;
   /** What is left of the caller's time to wait. */
   readonly leftMs: number;
+  /** This call has opened the case, or found it opened by the same policy. */
+  readonly opened: boolean;
   /** The effect has run in this very call: it isn't run again by it. */
   readonly ran: boolean;
 }
 
 function stepFor(ask: Ask, kase: Case | Absent, moment: Moment): NextStep {
-  const { at, leftMs, ran } = moment;
+  const { at, leftMs, opened, ran } = moment;
   const start: NextStep = { do: ask.signal?.aborted === true ? "answer" : "claim" };
   switch (kase.state) {
     case "ABSENT":
@@ -254,7 +262,8 @@ function stepFor(ask: Ask, kase: Case | Absent, moment: Moment): NextStep {
     case "IN_RECONCILIATION": {
       const { expiresAt } = kase.deliberation;
       if (expiresAt !== null && at >= expiresAt) return { do: "expire" };
-      return { do: kase.intent === null && ask.policy.kind !== "immediate" ? "open" : "answer" };
+      // Opening again brings the action where it lacks, and finds out another policy.
+      return { do: ask.policy.kind !== "immediate" && !opened ? "open" : "answer" };
     }
     case "FINAL":
       return ran ? { do: "answer" } : start;

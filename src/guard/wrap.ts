@@ -1,6 +1,5 @@
 import { GuardError } from "../core/errors.ts";
 import { defaults } from "../core/limits.ts";
-import type { Outcome } from "../core/outcome.ts";
 import { admit, type Entrance, invalid, name, span, termsOf } from "./ask.ts";
 import type {
   GuardedCallOptions,
@@ -32,24 +31,25 @@ export function wrapped(
   termsOf(rules as never);
   const timeoutMs = span("timeoutMs", rules.timeoutMs ?? defaults.timeoutMs, 1);
 
-  const outcome = async (
-    payload: unknown,
-    options: GuardedCallOptions = {},
-  ): Promise<Outcome<unknown>> => {
+  const asked = async (payload: unknown, options: GuardedCallOptions) => {
     const checked = rules.input === undefined ? payload : await validated(rules.input, payload);
     const caseId = rules.key(checked);
     const requestId = options.requestId ?? caseId;
-    const ask = admit(
+    return admit(
       { ...rules, ...options, action, caseId, requestId, payload: checked } as never,
       entrance,
     );
-    return execute(ask);
   };
 
+  const outcome = async (payload: unknown, options: GuardedCallOptions = {}) =>
+    execute(await asked(payload, options));
+
   const call = async (payload: unknown, options: GuardedCallOptions = {}): Promise<unknown> => {
-    const answer = await outcome(payload, options);
+    const ask = await asked(payload, options);
+    const answer = await execute(ask);
     if (answer.status === "settled") return answer.receipt.value;
-    throw held(answer, options.requestId);
+    const { requestId, caseId } = ask;
+    throw new GuardError("held", answer.next, { requestId, caseId, outcome: answer });
   };
 
   return {
@@ -63,20 +63,6 @@ export function wrapped(
       timeoutMs,
     },
   };
-}
-
-function held(outcome: Exclude<Outcome, { status: "settled" }>, requestId: string | undefined) {
-  const { caseId, state } = outcome.case;
-  // `next` says first what happened to the effect; the message needs it once.
-  const facts = `Case ${caseId} is ${state} (${outcome.status}).`;
-  return new GuardError("held", facts, {
-    effect: outcome.effect,
-    requestId,
-    caseId,
-    next: outcome.next,
-    forModel: outcome.forModel,
-    outcome,
-  });
 }
 
 async function validated(
