@@ -22,10 +22,20 @@ export function createGuard(
   options: GuardOptions & { readonly store?: string | Store } = {},
 ): Guard {
   const { store = "safeagent.db", ...rest } = options;
+  if (typeof store === "string") {
+    const opened = openStore(store);
+    try {
+      return guardOver(opened, rest);
+    } catch (error) {
+      void opened.close();
+      throw error;
+    }
+  }
+  if (typeof store !== "object" || typeof store?.commit !== "function") {
+    throw new GuardError("invalid_request", "`store` must be a text or a Store.");
+  }
   // A store that was handed in may serve others: who opened it closes it.
-  return typeof store === "string"
-    ? guardOver(openStore(store), rest)
-    : guardOver(store, rest, async () => {});
+  return guardOver(store, rest, async () => {});
 }
 
 function openStore(address: string): Store {

@@ -165,7 +165,7 @@ export function settled(
   evidence: string | null = null,
 ): Settled {
   const { deliberation, intent, claim } = before;
-  const receipt: OnceReceipt = {
+  const receipt: OnceReceipt = Object.freeze({
     settlementId: `st_${occasion.nonce}`,
     effect: "once",
     namespace: before.namespace,
@@ -183,7 +183,7 @@ export function settled(
     settledAt: occasion.at,
     by: occasion.by,
     evidence,
-  };
+  });
   return { ...grown(before, occasion), state: "SETTLED", deliberation, intent, receipt };
 }
 
@@ -200,7 +200,7 @@ export function voided(
     fence: fenceOf(before),
     deliberation,
     intent,
-    receipt: {
+    receipt: Object.freeze({
       settlementId: `st_${occasion.nonce}`,
       effect: "none",
       namespace: before.namespace,
@@ -212,7 +212,7 @@ export function voided(
       note,
       settledAt: occasion.at,
       by: occasion.by,
-    },
+    }),
   };
 }
 

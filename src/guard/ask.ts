@@ -63,6 +63,7 @@ interface AnyCall extends Partial<ActionRules<never, unknown>>, CallOptions {
 }
 
 export function admit(call: AnyCall, entrance: Entrance, opens = true): Ask {
+  object("The call", call);
   const ids = { requestId: call.requestId, caseId: call.caseId };
   const requestId = name("requestId", call.requestId, ids) as RequestId;
   const caseId = name("caseId", call.caseId ?? requestId, ids) as CaseId;
@@ -153,16 +154,26 @@ export function text(what: string, value: unknown, ids: Ids = {}): string {
   throw invalid(`\`${what}\` must be a text of 1 to ${limits.textChars} characters.`, ids);
 }
 
-export function span(what: string, ms: number, least: number, ids: Ids = {}): number {
-  if (Number.isInteger(ms) && ms >= least && ms <= limits.spanMsMax) return ms;
-  throw invalid(
-    `\`${what}\` must be whole milliseconds from ${least} to ${limits.spanMsMax}.`,
-    ids,
-  );
+export function span(
+  what: string,
+  ms: number,
+  least: number,
+  ids: Ids = {},
+  most: number = limits.spanMsMax,
+): number {
+  if (Number.isInteger(ms) && ms >= least && ms <= most) return ms;
+  throw invalid(`\`${what}\` must be a whole number from ${least} to ${most}.`, ids);
+}
+
+/** What must be given and be an object: a wrong call is told so, and not met with a TypeError. */
+export function object(what: string, value: unknown): void {
+  if (typeof value === "object" && value !== null) return;
+  throw invalid(`${what} must be an object.`);
 }
 
 export function pointers(paths: readonly string[], ids: Ids): readonly string[] {
-  const wellFormed = paths.every((path) => typeof path === "string" && path.startsWith("/"));
+  const wellFormed =
+    Array.isArray(paths) && paths.every((path) => typeof path === "string" && path.startsWith("/"));
   if (wellFormed && paths.length <= limits.ignoredPaths) return paths;
   throw invalid(
     `\`ignore\` must be at most ${limits.ignoredPaths} JSON pointers, such as "/note".`,

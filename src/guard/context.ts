@@ -15,6 +15,7 @@ export function contextOf(
   platform: Platform,
 ): { readonly ctx: EffectContext; readonly abort: () => void } {
   let controller: AbortController | undefined;
+  let signal: AbortSignal | undefined;
   let key: string | undefined;
   let aborted = false;
   // Most effects look at neither; both cost more than the rest of the context.
@@ -30,9 +31,11 @@ export function contextOf(
     get signal() {
       controller ??= new AbortController();
       if (aborted) controller.abort();
-      return ask.signal === undefined
-        ? controller.signal
-        : AbortSignal.any([ask.signal, controller.signal]);
+      signal ??=
+        ask.signal === undefined
+          ? controller.signal
+          : AbortSignal.any([ask.signal, controller.signal]);
+      return signal;
     },
   };
   return {

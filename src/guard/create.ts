@@ -3,7 +3,7 @@ import { GuardError } from "../core/errors.ts";
 import type { CaseId, RequestId } from "../core/identity.ts";
 import { defaults, limits } from "../core/limits.ts";
 import type { Store } from "../core/store.ts";
-import { admit, type Entrance, invalid, name, span, text } from "./ask.ts";
+import { admit, type Entrance, invalid, name, object, span, text } from "./ask.ts";
 import { createDebts } from "./debts.ts";
 import { createDeciding } from "./decide.ts";
 import { createExecute } from "./execute.ts";
@@ -33,8 +33,8 @@ export function guardOver(
   options: GuardOptions = {},
   closeStore: () => Promise<void> = store.close,
 ): Guard {
-  const leaseMs = span("leaseMs", options.leaseMs ?? defaults.leaseMs, limits.leaseMsMin);
-  if (leaseMs > limits.leaseMsMax) throw invalid(`\`leaseMs\` is at most ${limits.leaseMsMax}.`);
+  const { leaseMsMin, leaseMsMax } = limits;
+  const leaseMs = span("leaseMs", options.leaseMs ?? defaults.leaseMs, leaseMsMin, {}, leaseMsMax);
   const entrance: Entrance = {
     namespace: name("namespace", options.namespace ?? "default"),
     actor: name("actor", options.actor ?? systemActor),
@@ -93,8 +93,14 @@ export function guardOver(
 
     async resolve(caseId, resolution, word) {
       const id = name("caseId", caseId) as CaseId;
+      object("The resolution", resolution);
+      object("The word", word);
       const by = name("by", word.by);
       const evidence = text("evidence", word.evidence);
+      // A slip here would free an effect that may have happened: nothing is taken for a no.
+      if (resolution.happened !== true && resolution.happened !== false) {
+        throw invalid("`happened` must be true or false.");
+      }
       const found = resolution.happened
         ? ({ happened: true, ...returnedOf(resolution.value) } as const)
         : ({ happened: false } as const);
@@ -134,11 +140,14 @@ export function guardOver(
     history: feed.history,
     subscribe: feed.subscribe,
 
-    async prune({ before }) {
+    async prune(query) {
+      object("The query", query);
+      const before = query.before instanceof Date ? query.before.getTime() : Number.NaN;
+      // A wrong date must never be taken for "everything".
+      if (!Number.isFinite(before)) throw invalid("`before` must be a valid Date.");
       let pruned = 0;
       for (;;) {
-        const query = { namespace, before: before.getTime(), limit: limits.pageRows };
-        const count = await store.prune(query);
+        const count = await store.prune({ namespace, before, limit: limits.pageRows });
         pruned += count;
         if (count > 0) continue;
         finished.forget();

@@ -1,3 +1,4 @@
+import { isGuardError, isStoreTrouble } from "../core/errors.ts";
 import type { Platform } from "./platform.ts";
 
 /** What the guard still owes the store after it could not be reached: tried again until it is paid. */
@@ -22,7 +23,12 @@ export function createDebts(platform: Platform): Debts {
     try {
       await pay();
       open.delete(pay);
-    } catch {
+    } catch (error) {
+      if (isGuardError(error) && !isStoreTrouble(error)) {
+        // The store is well and says no: asking again won't change it.
+        open.delete(pay);
+        return;
+      }
       const longer = Math.min(longestPauseMs, pauseMs * 2);
       const background = platform.monotonicMs() - sinceMs > holdsProcessMs;
       const ms = pauseMs * (0.5 + platform.jitter());

@@ -12,6 +12,7 @@ import {
   fingerprintOf,
   invalid,
   name,
+  object,
   pointers,
   text,
   unkeepable,
@@ -124,6 +125,7 @@ export function createDeciding(options: DecideOptions): Deciding {
     return {
       caseId: id,
       async signal(input) {
+        object("The signal", input);
         const at = input.at ?? (await ledger.now());
         const signal = signalOf(input, at, platform);
         await ready();
@@ -135,6 +137,7 @@ export function createDeciding(options: DecideOptions): Deciding {
         return { status, case: summaryOf(landed.case) };
       },
       async decide(outcome, word) {
+        object("The word", word);
         const by = name("by", word.by);
         const reason = text("reason", word.reason);
         await ready();
@@ -142,12 +145,14 @@ export function createDeciding(options: DecideOptions): Deciding {
         return summaryOf((await applied(id, by, happening)).case);
       },
       async withdraw(word) {
+        object("The word", word);
         const by = name("by", word.by);
         const note = text("reason", word.reason);
         await ready();
         return summaryOf((await applied(id, by, { type: "withdraw", note })).case);
       },
       async settle(call) {
+        object("The call", call);
         const ask = admit({ ...call, caseId: id }, entrance, false);
         await ready();
         return (await execute(ask)) as Outcome<never>;
@@ -161,6 +166,7 @@ export function createDeciding(options: DecideOptions): Deciding {
 
   const review: Deciding["review"] = async (type, caseId, approver) => {
     const id = name("caseId", caseId) as CaseId;
+    object("The approver", approver);
     const by = name("actor", approver.actor);
     const note = approver.note === undefined ? null : text("note", approver.note);
     const landed = await applied(id, by, (_, before) => ({

@@ -13,10 +13,22 @@ export type Ending =
       readonly error: string | null;
     };
 
-/** Reads an error: what says that nothing happened, and what says nothing. */
+/**
+ * Reads an error: what says that nothing happened, and what says nothing. Total: anything can be
+ * thrown, and what can't even be read has told nothing.
+ */
 export function endingOf(error: unknown, onError: Rules["onError"]): Ending {
+  try {
+    return read(error, onError);
+  } catch {
+    return { kind: "unknown", reason: "threw", error: null };
+  }
+}
+
+function read(error: unknown, onError: Rules["onError"]): Ending {
   if (isNotPerformed(error)) {
-    return { kind: "not_performed", reason: clipped(error.message), final: error.final };
+    const { message, final } = error;
+    return { kind: "not_performed", reason: clipped(String(message)), final: final === true };
   }
   const reason = describe(error);
   const word = wordOf(error, onError) ?? (neverLeft(error) ? "not_performed" : "unknown");

@@ -1,4 +1,4 @@
-import { type Absent, type CaseSummary, summaryOf } from "../core/case.ts";
+import { type Absent, type CaseSummary, type Executing, summaryOf } from "../core/case.ts";
 import { isStoreTrouble } from "../core/errors.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { type Ask, fingerprintOf } from "./ask.ts";
@@ -33,8 +33,8 @@ export interface ExecuteOptions {
 /** One ask of this process that is under way. Its twins wait for it instead of asking the store. */
 interface Flight {
   readonly ask: Ask;
-  /** It holds the case: what it asks for is what the case holds. */
-  claimed: boolean;
+  /** The case it holds, once it does: what it asks for is then what the case holds. */
+  held: Executing | undefined;
   done: Promise<Outcome>;
 }
 
@@ -87,11 +87,11 @@ export function createExecute(options: ExecuteOptions): Performing {
     }
     // An ask that can't bring its case to life has to find it.
     const readFirst = flights.size < readFirstUpTo || !ask.opens;
-    const claimed = () => {
-      flight.claimed = true;
+    const claimed = (kase: Executing) => {
+      flight.held = kase;
     };
     const done = leader.lead(ask, { deadlineMs, readFirst, claimed });
-    const flight: Flight = { ask, claimed: false, done };
+    const flight: Flight = { ask, held: undefined, done };
     flights.set(ask.caseId, flight);
     const landed = () => {
       flights.delete(ask.caseId);
@@ -104,9 +104,10 @@ export function createExecute(options: ExecuteOptions): Performing {
   const untilGivenUp = async (flight: Flight, signal: AbortSignal): Promise<Outcome> => {
     const givenUp = Promise.withResolvers<Outcome>();
     const give = () => {
-      if (flight.claimed) givenUp.resolve(inProgress(absent(flight.ask)));
+      if (flight.held !== undefined) givenUp.resolve(inProgress(flight.held));
     };
     signal.addEventListener("abort", give, { once: true });
+    if (signal.aborted) give();
     try {
       return await Promise.race([flight.done, givenUp.promise]);
     } finally {
@@ -116,11 +117,11 @@ export function createExecute(options: ExecuteOptions): Performing {
 
   const join = async (ask: Ask, flight: Flight, deadlineMs: number): Promise<Outcome> => {
     const same = holdsSame(ask, flight.ask);
-    if (!same && flight.claimed) throw conflict(ask);
+    if (!same && flight.held !== undefined) throw conflict(ask);
     // Until the leader holds the case, its payload may be the one in conflict: wait, then look.
     const done = same ? flight.done : flight.done.catch(() => undefined);
     const outcome = await beforeDeadline(done, ask, deadlineMs);
-    if (outcome === "late") return inProgress(absent(ask));
+    if (outcome === "late") return inProgress(flight.held ?? absent(ask));
     const left = deadlineMs - platform.monotonicMs();
     if (!same || outcome === undefined || (outcome.status === "in_progress" && left > 0)) {
       return depart(ask, deadlineMs);
@@ -165,6 +166,7 @@ export function createExecute(options: ExecuteOptions): Performing {
     const left = Math.max(0, deadlineMs - platform.monotonicMs());
     const stop = platform.after(left, false, give);
     ask.signal?.addEventListener("abort", give, { once: true });
+    if (ask.signal?.aborted === true) give();
     try {
       return await Promise.race([promise, over.promise]);
     } finally {

@@ -3,7 +3,7 @@ import { type Entry, readEntry } from "../core/entry.ts";
 import type { CaseId } from "../core/identity.ts";
 import { limits } from "../core/limits.ts";
 import type { Page, Store } from "../core/store.ts";
-import { invalid, name } from "./ask.ts";
+import { invalid, name, span } from "./ask.ts";
 import type { Waiting } from "./waiting.ts";
 
 export interface CaseQuery {
@@ -58,6 +58,7 @@ export function createFeed(
       if (!Number.isInteger(limit) || limit < 1 || limit > limits.pageRows) {
         throw invalid(`\`limit\` must be a whole number from 1 to ${limits.pageRows}.`);
       }
+      if (olderThanMs !== undefined) span("olderThanMs", olderThanMs, 0);
       const age = olderThanMs === undefined ? {} : { updatedBefore: (await now()) - olderThanMs };
       return store.list({ ...rest, ...age, limit, namespace });
     },
@@ -65,22 +66,31 @@ export function createFeed(
       const entries = await store.history(namespace, name("caseId", caseId) as CaseId);
       return entries.map(({ position, text }) => ({ position, entry: readEntry(text), text }));
     },
-    async *subscribe(query = {}) {
-      const { signal, caseId } = query;
-      let after = query.after ?? (await store.end(namespace));
-      while (!isAborted(signal)) {
-        const entries = await store.journal({ namespace, after, limit: pageRows });
-        for (const { position, text } of entries) {
-          if (isAborted(signal)) return;
-          after = position;
-          const entry = readEntry(text);
-          if (caseId !== undefined && entry.caseId !== caseId) continue;
-          yield { position, entry, text };
-        }
-        if (entries.length === 0) await waiting.change(lookMs, signal);
-      }
+    subscribe(query = {}) {
+      if (query.after !== undefined) span("after", query.after, 0);
+      // From the instant of the call, whenever the reading begins.
+      const start = query.after ?? store.end(namespace);
+      if (typeof start === "object") start.catch(() => {});
+      return entriesAfter(start, query);
     },
   };
+
+  async function* entriesAfter(
+    start: number | Promise<number>,
+    { signal, caseId }: SubscribeQuery,
+  ): AsyncGenerator<FeedEntry, void, void> {
+    let after = await start;
+    while (!isAborted(signal) && !waiting.isClosed()) {
+      const entries = await store.journal({ namespace, after, limit: pageRows });
+      for (const { position, text } of entries) {
+        if (isAborted(signal)) return;
+        after = position;
+        const entry = readEntry(text);
+        if (caseId === undefined || entry.caseId === caseId) yield { position, entry, text };
+      }
+      if (entries.length === 0) await waiting.change(lookMs, signal);
+    }
+  }
 }
 
 /** Asked anew each time: it changes while the caller holds the iterator. */

@@ -36,10 +36,12 @@ type Rest<Name extends keyof Hooks> = Details<Name> extends [unknown, ...infer T
 
 export function reporter(hooks: Hooks | undefined, platform: Platform): Report {
   return (name, first, ...rest) => {
-    const hook = hooks?.[name] as ((...details: readonly unknown[]) => void) | undefined;
+    const hook = hooks?.[name] as ((...details: readonly unknown[]) => unknown) | undefined;
     if (hook === undefined) return;
     try {
-      hook.call(hooks, typeof first === "function" ? first() : first, ...rest);
+      const said = hook.call(hooks, typeof first === "function" ? first() : first, ...rest);
+      // A hook may be async without saying so in its type.
+      if (said instanceof Promise) said.catch(platform.warn);
     } catch (error) {
       platform.warn(error);
     }

@@ -30,7 +30,7 @@ export interface Way {
   readonly deadlineMs: number;
   /** Look into the store before trying to open the case. */
   readonly readFirst: boolean;
-  readonly claimed: () => void;
+  readonly claimed: (kase: Executing) => void;
 }
 
 export interface LeaderOptions {
@@ -49,6 +49,17 @@ export interface LeaderOptions {
 const firstLookMs = 5;
 const longestLookMs = 250;
 
+/** Refusals of a claim that tell of a change: another look finds out what to do. */
+const passing: ReadonlySet<Refusal> = new Set([
+  "payload_conflict",
+  "retired",
+  "settled",
+  "void",
+  "in_doubt",
+  "busy",
+  "not_final",
+]);
+
 /** What an ask does next about a case as it stands. */
 type NextStep =
   | { readonly do: "answer" | "open" | "expire" | "lease_ended" | "claim" | "probe" }
@@ -63,16 +74,20 @@ export function createLeader(options: LeaderOptions): Leader {
     let ran: Outcome | undefined;
     let lookMs = firstLookMs;
     let opened = false;
+    let mine: string | undefined;
     for (;;) {
       if (known === undefined) ({ known, bound } = await look(ask));
       const kase = known?.case ?? absent(ask);
       compare(ask, kase);
       const at = await instant();
-      const leftMs = ask.signal?.aborted === true ? 0 : way.deadlineMs - platform.monotonicMs();
+      const isOver = ask.signal?.aborted === true || waiting.isClosed();
+      const leftMs = isOver ? 0 : way.deadlineMs - platform.monotonicMs();
+      // How it ended here could not be written yet: it is no other caller's.
+      if (ran !== undefined && kase.state === "EXECUTING" && kase.claim.holder === mine) return ran;
       const step = stepFor(ask, kase, { at, leftMs, opened, ran: ran !== undefined });
       switch (step.do) {
         case "answer":
-          return answer(ask, kase, bound, ran);
+          return answer(ask, kase, { at, bound, ran });
         case "open":
           known = await open(ask, known);
           opened = true;
@@ -88,9 +103,12 @@ export function createLeader(options: LeaderOptions): Leader {
           const askedMs = platform.monotonicMs();
           const claimed = await claim(ask, known);
           known = undefined;
-          if (claimed === "policy_conflict") throw refused(claimed, kase, ask);
-          if (typeof claimed === "string") break;
-          way.claimed();
+          if (typeof claimed === "string") {
+            if (!passing.has(claimed)) throw refused(claimed, kase, ask);
+            break;
+          }
+          way.claimed(claimed.case);
+          mine = claimed.case.claim.holder;
           ran = await runner.run(ask, claimed, askedMs);
           if (ran.status === "settled") return remember(ask, ran, claimed.case);
           if (ran.status !== "in_doubt") return ran;
@@ -209,13 +227,13 @@ export function createLeader(options: LeaderOptions): Leader {
   const answer = async (
     ask: Ask,
     kase: Case | Absent,
-    bound: boolean,
-    ran: Outcome | undefined,
+    seen: { readonly at: number; readonly bound: boolean; readonly ran: Outcome | undefined },
   ): Promise<Outcome> => {
+    const { at, bound, ran } = seen;
     if (kase.state === "ABSENT" || (kase.state === "FINAL" && ran === undefined)) {
       return notPerformed(kase, "the caller gave up before it started");
     }
-    if (kase.state !== "SETTLED" && kase.state !== "VOID") return standing(kase, false);
+    if (kase.state !== "SETTLED" && kase.state !== "VOID") return standing(kase, false, at);
     if (!bound && kase.intent !== null) await attach(ask);
     if (kase.intent !== null) finished.keep(ask, kase.intent, kase.receipt);
     if (kase.state === "VOID") return standing(kase, true);

@@ -17,7 +17,7 @@ export interface Sweep {
   readonly settled: number;
   /** Doubts cleared as not happened: the case may be asked for again. */
   readonly released: number;
-  /** Doubts that stay: nothing could be found out, or a person has to look. */
+  /** Doubts that were looked at and stay. Opaque ones aren't looked at: they wait for a person. */
   readonly inDoubt: number;
   /** Cases that waited too long for approval. */
   readonly expired: number;

@@ -1,6 +1,6 @@
-import { fenceOf } from "../core/advance.ts";
+import { fenceOf, mayRunAgain } from "../core/advance.ts";
 import { type Case, type Executing, type Settled, summaryOf } from "../core/case.ts";
-import { assert, type GuardError, isGuardError } from "../core/errors.ts";
+import { assert } from "../core/errors.ts";
 import type { Happening, Returned } from "../core/event.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Stored } from "../core/store.ts";
@@ -73,10 +73,11 @@ export function createRunner(options: RunnerOptions): Runner {
     const rest = endOf(ask, kase, ctx);
     const ending = await new Promise<Ending | undefined>((resolve) => {
       const stop = platform.after(ask.timeoutMs, false, () => resolve(undefined));
-      void rest.then((end) => {
+      const give = (end: Ending) => {
         stop();
         resolve(end);
-      });
+      };
+      rest.then(give, () => give({ kind: "unknown", reason: "threw", error: null }));
     });
     if (ending !== undefined) return { ending };
     abort();
@@ -128,7 +129,6 @@ export function createRunner(options: RunnerOptions): Runner {
     try {
       return await written(held, returned, await write());
     } catch (error) {
-      if (!isGuardError(error)) throw error;
       return postponed(held, returned, error, occasion, write);
     }
   };
@@ -147,7 +147,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const postponed = (
     held: Held,
     returned: Returned,
-    error: GuardError,
+    error: unknown,
     occasion: { readonly at: number; readonly nonce: string },
     write: () => Promise<Applied>,
   ): Outcome => {
@@ -185,7 +185,6 @@ export function createRunner(options: RunnerOptions): Runner {
       assert(applied.before.state !== "ABSENT", "a claimed case exists");
       return standing(applied.before, true);
     } catch (error) {
-      if (!isGuardError(error)) throw error;
       report("failed", "release", error);
       // What could not be written now is written later; until then the lease tells others enough.
       debts.owe(async () => {
@@ -208,14 +207,14 @@ export function createRunner(options: RunnerOptions): Runner {
 }
 
 /** What a case, as it stands, is to a caller. */
-export function standing(kase: Case, replayed: boolean): Outcome {
+export function standing(kase: Case, replayed: boolean, at: number = kase.updatedAt): Outcome {
   switch (kase.state) {
     case "SETTLED":
       return happened(kase.receipt, replayed);
     case "VOID":
       return nothing(kase.receipt, summaryOf(kase));
     case "IN_DOUBT":
-      return inDoubt(kase);
+      return inDoubt(kase, mayRunAgain(kase, at));
     case "EXECUTING":
       return inProgress(kase);
     case "FINAL":

@@ -7,6 +7,8 @@ export interface Waiting {
   change(ms: number, signal?: AbortSignal): Promise<void>;
   /** Resolves after `ms`, or when the signal is aborted or the guard closes. */
   rest(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Nobody waits any more. */
+  isClosed(): boolean;
   close(): void;
 }
 
@@ -14,9 +16,20 @@ export function createWaiting(store: Store, platform: Platform): Waiting {
   const wakers = new Set<() => void>();
   const sleepers = new Set<() => void>();
   let unsubscribe: (() => void) | undefined;
+  let closed = false;
 
   const wakeAll = (whom: ReadonlySet<() => void>) => {
     for (const wake of [...whom]) wake();
+  };
+
+  /** Heard only while somebody waits: an idle guard costs its store nothing. */
+  const heed = () => {
+    if (wakers.size > 0) {
+      unsubscribe ??= store.subscribe?.(() => wakeAll(wakers));
+    } else {
+      unsubscribe?.();
+      unsubscribe = undefined;
+    }
   };
 
   const asleep = (among: Set<() => void>, ms: number, signal: AbortSignal | undefined) =>
@@ -25,27 +38,25 @@ export function createWaiting(store: Store, platform: Platform): Waiting {
         stop();
         among.delete(wake);
         signal?.removeEventListener("abort", wake);
+        heed();
         resolve();
       };
       const stop = platform.after(ms, false, wake);
       among.add(wake);
       signal?.addEventListener("abort", wake, { once: true });
+      heed();
     });
 
   return {
     async change(ms, signal) {
-      if (signal?.aborted === true) return;
-      // Heard only while somebody waits: an idle guard costs its store nothing.
-      if (wakers.size === 0) unsubscribe = store.subscribe?.(() => wakeAll(wakers));
-      await asleep(wakers, ms, signal);
-      if (wakers.size > 0) return;
-      unsubscribe?.();
-      unsubscribe = undefined;
+      if (!closed && signal?.aborted !== true) await asleep(wakers, ms, signal);
     },
     async rest(ms, signal) {
-      if (signal?.aborted !== true) await asleep(sleepers, ms, signal);
+      if (!closed && signal?.aborted !== true) await asleep(sleepers, ms, signal);
     },
+    isClosed: () => closed,
     close() {
+      closed = true;
       wakeAll(wakers);
       wakeAll(sleepers);
     },

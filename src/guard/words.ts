@@ -47,12 +47,12 @@ const doubtReasons = {
   timed_out: "it did not end in its time",
 } as const;
 
-export function inDoubt(kase: InDoubt): HeldOutcome {
+export function inDoubt(kase: InDoubt, mayRunAgain: boolean): HeldOutcome {
   const { claim, doubt } = kase;
   const why = doubtReasons[doubt.reason];
   const facts = `Case ${kase.caseId} may have run once: ${why}.`;
   const base = { status: "in_doubt", effect: "unknown", case: summaryOf(kase) } as const;
-  if (claim.terms.class === "idempotent" || claim.terms.class === "keyed") {
+  if (mayRunAgain) {
     return {
       ...base,
       next: `${facts} It is declared ${claim.terms.class}: asking again repeats it without harm.`,

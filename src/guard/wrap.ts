@@ -33,7 +33,7 @@ export function wrapped(
 
   const asked = async (payload: unknown, options: GuardedCallOptions) => {
     const checked = rules.input === undefined ? payload : await validated(rules.input, payload);
-    const caseId = rules.key(checked);
+    const caseId = name("key", rules.key(checked));
     const requestId = options.requestId ?? caseId;
     return admit(
       { ...rules, ...options, action, caseId, requestId, payload: checked } as never,

@@ -80,7 +80,7 @@ export function memoryStore(options: { readonly clock?: () => number } = {}): St
 
   function retire(key: string, row: Row, before: number): boolean {
     const kase = readCase(row.record);
-    if ((kase.state !== "SETTLED" && kase.state !== "VOID") || kase.updatedAt >= before)
+    if ((kase.state !== "SETTLED" && kase.state !== "VOID") || !(kase.updatedAt < before))
       return false;
     const next = retired(kase, hash("sha256", JSON.stringify(kase.receipt)));
     for (const at of row.chain) feed.delete(at);
