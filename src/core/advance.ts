@@ -32,7 +32,8 @@ export function grown(before: Grown, occasion: Occasion): Grown {
     version: before.version + 1,
     entries: before.entries + 1,
     createdAt: before.createdAt,
-    updatedAt: occasion.at,
+    // A clock may go back; what the case knows of time doesn't.
+    updatedAt: occasion.at > before.updatedAt ? occasion.at : before.updatedAt,
   };
 }
 
@@ -92,8 +93,9 @@ export function renewed(before: Executing, event: Of<"renew">): Executing {
   return {
     ...before,
     version: before.version + 1,
-    updatedAt: event.at,
-    leaseUntil: Math.max(before.leaseUntil, event.leaseUntil),
+    updatedAt: event.at > before.updatedAt ? event.at : before.updatedAt,
+    // An end that is no number would be none.
+    leaseUntil: event.leaseUntil > before.leaseUntil ? event.leaseUntil : before.leaseUntil,
   };
 }
 
@@ -108,12 +110,15 @@ export function doubted(
     claim.terms.class === "keyed" || claim.terms.class === "probeable"
       ? claim.terms.settlingMs
       : null;
+  // An earlier run in doubt may be under way as long as it was thought to be.
+  const earliest = claim.earlierDoubt?.probeAt ?? Number.NEGATIVE_INFINITY;
   const doubt: Doubt = {
+    fence: claim.fence,
     since: occasion.at,
     reason,
     error,
     probes: 0,
-    probeAt: settlingMs === null ? null : occasion.at + settlingMs,
+    probeAt: settlingMs === null ? null : Math.max(earliest, occasion.at + settlingMs),
   };
   return { ...grown(before, occasion), state: "IN_DOUBT", deliberation, intent, claim, doubt };
 }

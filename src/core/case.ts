@@ -116,6 +116,8 @@ export interface InDoubt extends Common {
 }
 
 export interface Doubt {
+  /** The claim that is in doubt; a later one has said that it did not happen. */
+  readonly fence: number;
   readonly since: number;
   readonly reason: DoubtReason;
   /** The error the effect ended with, where it ended with one. */

@@ -90,7 +90,10 @@ export function saidBefore(
     return decision?.outcome === event.outcome && decision.by === event.by;
   }
   return deliberation.approvals.some(
-    (word) => word.actor === event.by && word.approved === (event.type === "approve"),
+    (word) =>
+      word.actor === event.by &&
+      word.approved === (event.type === "approve") &&
+      word.fingerprint === event.fingerprint,
   );
 }
 
@@ -111,17 +114,18 @@ function objection(
   event: Of<"signal"> | Of<"approve"> | Of<"deny"> | Of<"decide">,
 ): Refusal | undefined {
   const { deliberation } = before;
-  if (before.entries >= limits.entriesPerCase) return "too_many";
+  const isFull = before.entries >= limits.entriesPerCase;
+  const full: Refusal | undefined = isFull ? "too_many" : undefined;
   switch (event.type) {
     case "signal":
-      return signalObjection(deliberation, event);
+      return signalObjection(deliberation, event) ?? full;
     case "approve":
     case "deny":
-      return approvalObjection(before, event);
+      return approvalObjection(before, event) ?? full;
     case "decide":
       if (!mayDecide(deliberation.policy)) return "no_votes";
       if (deliberation.decision?.outcome === event.outcome) return "unchanged";
-      return mayEnd(deliberation, event.outcome) ? undefined : "unknown_outcome";
+      return mayEnd(deliberation, event.outcome) ? full : "unknown_outcome";
   }
 }
 

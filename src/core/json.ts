@@ -143,6 +143,7 @@ function copyObject(object: object, depth: number, gate: Gate): Json | typeof re
     return refuse(gate, "not_json");
   }
   const names = Object.keys(object);
+  if (names.length > limits.jsonNodes) return refuse(gate, "too_many");
   // Symbols and hidden members would be dropped without a word.
   if (Reflect.ownKeys(object).length !== names.length) return refuse(gate, "not_json");
   if (!isOrdered(names)) names.sort(byCodeUnit);

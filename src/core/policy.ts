@@ -148,6 +148,7 @@ function thresholdFault(rule: Threshold): string | undefined {
   if (!Number.isInteger(rule.sharePpm) || rule.sharePpm < 1 || rule.sharePpm > ppm) {
     return "a share must be above 0 and at most 1";
   }
+  if (typeof rule.byConfidence !== "boolean") return "byConfidence must be true or false";
   if (typeof rule.weights !== "object") return "weights must be an object or null";
   const weights = rule.weights === null ? [] : Object.values(rule.weights);
   if (rule.weights !== null && weights.length === 0) return "weights that name no source";
@@ -163,7 +164,9 @@ function thresholdFault(rule: Threshold): string | undefined {
 
 function approvalFault(rule: ApprovalRule): string | undefined {
   if (rule.from !== null) {
-    if (!Array.isArray(rule.from)) return "from must be a list or null";
+    if (!Array.isArray(rule.from) || !rule.from.every((name) => typeof name === "string")) {
+      return "from must be a list of names or null";
+    }
     if (rule.from.length > limits.policyNames) return `more than ${limits.policyNames} approvers`;
     if (new Set(rule.from).size !== rule.from.length) return "an approver named twice";
     if (rule.need > rule.from.length) return "more approvals needed than there are approvers";

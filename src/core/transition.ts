@@ -60,7 +60,7 @@ function fromAbsent(before: Absent, event: Event): Transition {
     case "open":
       return opened(before, event);
     case "claim":
-      return event.opens
+      return event.opens && (event.policy ?? { kind: "immediate" }).kind === "immediate"
         ? to(claimed(born(before, event), null, event.intent, null, event))
         : refuse("absent");
     case "signal":
@@ -231,6 +231,8 @@ function fromInDoubt(before: InDoubt, event: Event): Transition {
       return to(settled(before, "late", event, event));
     case "release":
       if (event.fence !== claim.fence) return refuse("stale_fence");
+      // A re-run that did not happen has said so already; the doubt is the earlier one's.
+      if (before.doubt.fence < claim.fence) return refuse("unchanged");
       return to(notPerformed(before, event));
     case "probed":
       return probed(before, event);

@@ -212,6 +212,7 @@ const terms = variant("class", {
 });
 
 const doubt = shape<Doubt>({
+  fence: positive,
   since: time,
   reason: word("lease_ended", "threw", "timed_out"),
   error: nullable(text),

@@ -1,0 +1,145 @@
+import { describe, expect, test } from "vitest";
+import type * as here from "../../src/core/errors.ts";
+import {
+  assert,
+  errorTable,
+  GuardError,
+  type GuardErrorCode,
+  isGuardError,
+  isNotPerformed,
+  NotPerformed,
+} from "../../src/core/errors.ts";
+
+// The same file under another address is another module: a second copy of the package.
+const address = "../../src/core/errors.ts?second-copy";
+const there = (await import(address)) as typeof here;
+
+const codes = Object.keys(errorTable) as GuardErrorCode[];
+
+test("the codes are those of the design, with their HTTP status", () => {
+  expect(Object.fromEntries(codes.map((code) => [code, errorTable[code].http]))).toEqual({
+    invalid_request: 400,
+    unauthorized: 401,
+    forbidden: 403,
+    not_found: 404,
+    payload_conflict: 422,
+    held: 409,
+    retired: 410,
+    over_limit: 413,
+    store_unavailable: 503,
+    store_contended: 503,
+    store_outdated: 500,
+    store_corrupt: 500,
+    broken_invariant: 500,
+  });
+});
+
+describe.each(codes)("%s", (code) => {
+  test("has a status, an exit code and a remedy that is a sentence", () => {
+    const { http, exit, remedy } = errorTable[code];
+    expect(http).toBeGreaterThanOrEqual(400);
+    expect(exit).toBeGreaterThan(0);
+    expect(remedy).toMatch(/^[A-Z].*\.$/);
+  });
+
+  test.each([
+    ["none", "Nothing was executed."],
+    ["unknown", "It may have been executed."],
+  ] as const)("says first what happened to the effect: %s", (effect, first) => {
+    const error = new GuardError(code, "The facts.", { effect });
+    expect(error.message).toBe(`${first} The facts. ${errorTable[code].remedy}`);
+    expect(error.effect).toBe(effect);
+    expect(error.docs).toBe(`docs/errors.md#${code}`);
+  });
+
+  test("tells a model not to try again, or what to correct", () => {
+    expect(new GuardError(code, "x").forModel).toMatch(/^Not executed/);
+    expect(new GuardError(code, "x", { effect: "unknown" }).forModel).toMatch(
+      /^Unknown whether this ran\. Do not call it again\./,
+    );
+  });
+});
+
+describe("GuardError", () => {
+  test("says nothing was executed where nobody says otherwise", () => {
+    expect(new GuardError("held", "x").effect).toBe("none");
+  });
+
+  test("carries what it was given", () => {
+    const cause = new Error("below");
+    const error = new GuardError("not_found", "No such case.", {
+      requestId: "r",
+      caseId: "c",
+      next: "Look.",
+      forModel: "No.",
+      cause,
+    });
+    expect(error).toMatchObject({
+      name: "GuardError",
+      code: "not_found",
+      requestId: "r",
+      caseId: "c",
+      next: "Look.",
+      forModel: "No.",
+      cause,
+    });
+    expect(error.message).toBe("Nothing was executed. No such case. Look.");
+    expect(error).toBeInstanceOf(Error);
+  });
+
+  test("has no cause where there is none", () => {
+    expect("cause" in new GuardError("held", "x")).toBe(false);
+  });
+});
+
+describe("isGuardError", () => {
+  test("knows the error of another copy of the package", () => {
+    const foreign = new there.GuardError("payload_conflict", "x");
+    expect(foreign).not.toBeInstanceOf(GuardError);
+    expect(isGuardError(foreign)).toBe(true);
+    expect(isGuardError(foreign, "payload_conflict")).toBe(true);
+    expect(isGuardError(foreign, "held")).toBe(false);
+    expect(there.isGuardError(new GuardError("held", "x"), "held")).toBe(true);
+  });
+
+  test.each<[string, unknown]>([
+    ["another error", new Error("payload_conflict")],
+    ["an object that looks like it", { name: "GuardError", code: "held" }],
+    ["an error that came through JSON", JSON.parse(JSON.stringify(new GuardError("held", "x")))],
+    ["null", null],
+    ["undefined", undefined],
+    ["a text", "GuardError"],
+    ["the other marked error", new NotPerformed("x")],
+  ])("is not fooled by %s", (_name, value) => expect(isGuardError(value)).toBe(false));
+});
+
+describe("NotPerformed", () => {
+  test("may be asked again unless it says that it is final", () => {
+    const cause = new Error("below");
+    expect(new NotPerformed("declined")).toMatchObject({
+      message: "declined",
+      name: "NotPerformed",
+      final: false,
+    });
+    expect(new NotPerformed("declined", { final: true, cause })).toMatchObject({
+      final: true,
+      cause,
+    });
+  });
+
+  test("is known across copies, and nothing else is", () => {
+    expect(isNotPerformed(new there.NotPerformed("x"))).toBe(true);
+    expect(
+      [new Error("x"), new GuardError("held", "x"), null, "x", { final: true }].some(
+        isNotPerformed,
+      ),
+    ).toBe(false);
+  });
+});
+
+test("a broken invariant says that it may have been executed, and whose fault it is", () => {
+  expect(() => assert(true, "x")).not.toThrow();
+  expect(() => assert(1 > 2, "two is more than one")).toThrow(
+    "It may have been executed. Broken: two is more than one. This is a defect in SafeAgent: please report it.",
+  );
+});

@@ -1,0 +1,32 @@
+import { describe, expect, test } from "vitest";
+import { transition } from "../../src/core/transition.ts";
+import { executionBugs } from "./search/execution-bugs.ts";
+import { hearingBugs } from "./search/hearing-bugs.ts";
+import { scenarios } from "./search/scenarios.ts";
+import { type Found, search } from "./search/search.ts";
+
+const bugs = [...executionBugs, ...hearingBugs];
+
+const told = ({ violation, trace }: Found) => `${violation}\n  ${trace.join("\n  ")}`;
+
+describe("every world that can be reached keeps P1, P2, P3, P5, P6, P7, P8 and P9", () => {
+  test.each(Object.values(scenarios))("$name", (scenario) => {
+    const { states, steps, seen, found } = search(scenario, transition);
+    console.log(`${scenario.name}: ${states} states, ${steps} steps`);
+    expect(found === null ? null : told(found)).toBeNull();
+    // A world that never gets there shows nothing.
+    const wanted = ["FINAL", "EXECUTING", "IN_DOUBT", "SETTLED", "VOID"];
+    expect([...seen]).toEqual(expect.arrayContaining(wanted));
+  });
+});
+
+describe("the search finds each planted bug", () => {
+  test("there are enough of them", () => expect(bugs.length).toBeGreaterThanOrEqual(55));
+
+  test.each(bugs)("$name", ({ name, world, breaks, machine }) => {
+    const { states, found } = search(scenarios[world], machine);
+    expect(found, `${name}: not found in ${states} states`).not.toBeNull();
+    console.log(`planted: ${name}\n${told(found!)}\n  (after ${states} states)`);
+    expect(found!.violation.slice(0, 2)).toBe(breaks);
+  });
+});
