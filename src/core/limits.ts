@@ -39,7 +39,7 @@ export const limits = {
   probeDoublings: 12,
   /** Rows in one page of a listing or of the journal feed. */
   pageRows: 1_000,
-  /** Finished cases kept in memory to answer replays without the store. */
+  /** Finished cases kept in memory to answer replays without the store: at least so many, at most twice. */
   finishedCases: 10_000,
   /** Characters of a payload or value above which a finished case is left to the store. */
   finishedChars: 16_384,

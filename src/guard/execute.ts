@@ -38,15 +38,14 @@ interface Flight {
   done: Promise<Outcome>;
 }
 
-/**
- * With so many asks under way, a read before each costs more than the vain commits it spares
- * (`docs/performance.md`).
- */
-const readFirstUpTo = 4;
+/** Above this share of asks whose case was there already, a read before spares more than it costs. */
+const readFirstAbove = 0.1;
 
 export function createExecute(options: ExecuteOptions): Performing {
   const { leader, runner, finished, debts, platform, report } = options;
   const flights = new Map<string, Flight>();
+  /** Of the latest asks that came to the store, how many found their case there. */
+  let knownShare = 0;
 
   const execute: Execute = (ask) => {
     const found = finished.find(ask.requestId);
@@ -86,11 +85,17 @@ export function createExecute(options: ExecuteOptions): Performing {
         : Promise.reject(conflict(ask));
     }
     // An ask that can't bring its case to life has to find it.
-    const readFirst = flights.size < readFirstUpTo || !ask.opens;
+    const readFirst = knownShare > readFirstAbove || !ask.opens || ask.signal?.aborted === true;
     const claimed = (kase: Executing) => {
       flight.held = kase;
     };
-    const done = leader.lead(ask, { deadlineMs, readFirst, claimed });
+    let counted = false;
+    const found = (existed: boolean) => {
+      if (counted) return;
+      counted = true;
+      knownShare += ((existed ? 1 : 0) - knownShare) / 32;
+    };
+    const done = leader.lead(ask, { deadlineMs, readFirst, claimed, found });
     const flight: Flight = { ask, held: undefined, done };
     flights.set(ask.caseId, flight);
     const landed = () => {

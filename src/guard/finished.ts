@@ -32,7 +32,7 @@ export function createFinishedCases(capacity: number = limits.finishedCases): Fi
 
   const put = (requestId: string, one: Finished) => {
     young.set(requestId, one);
-    if (young.size * 2 < capacity) return;
+    if (young.size < capacity) return;
     old = young;
     young = new Map();
   };

@@ -1,6 +1,6 @@
 import { mayRunAgain } from "../core/advance.ts";
 import { type Absent, type Case, type Executing, summaryOf } from "../core/case.ts";
-import { assert } from "../core/errors.ts";
+import { assert, isStoreTrouble } from "../core/errors.ts";
 import type { CaseId } from "../core/identity.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Refusal } from "../core/refusal.ts";
@@ -30,6 +30,8 @@ export interface Way {
   readonly deadlineMs: number;
   /** Look into the store before trying to open the case. */
   readonly readFirst: boolean;
+  /** Called with whether the case was there already; what counts is the first word. */
+  readonly found: (existed: boolean) => void;
   readonly claimed: (kase: Executing) => void;
 }
 
@@ -76,7 +78,10 @@ export function createLeader(options: LeaderOptions): Leader {
     let opened = false;
     let mine: string | undefined;
     for (;;) {
-      if (known === undefined) ({ known, bound } = await look(ask));
+      if (known === undefined) {
+        ({ known, bound } = await look(ask));
+        way.found(known !== null);
+      }
       const kase = known?.case ?? absent(ask);
       compare(ask, kase);
       const at = await instant();
@@ -101,12 +106,13 @@ export function createLeader(options: LeaderOptions): Leader {
         }
         case "claim": {
           const askedMs = platform.monotonicMs();
-          const claimed = await claim(ask, known);
+          const claimed = await claim(ask, known).catch((error: unknown) => endedOr(ask, error));
           known = undefined;
           if (typeof claimed === "string") {
             if (!passing.has(claimed)) throw refused(claimed, kase, ask);
             break;
           }
+          if (claimed.case.version === 1) way.found(false);
           way.claimed(claimed.case);
           mine = claimed.case.claim.holder;
           ran = await runner.run(ask, claimed, askedMs);
@@ -208,6 +214,15 @@ export function createLeader(options: LeaderOptions): Leader {
       debts.owe(() => giveBack(caseId, nonce, actor));
       throw error;
     }
+  };
+
+  /** A store that takes nothing may still tell: what has ended is answered, whatever else is broken. */
+  const endedOr = async (ask: Ask, error: unknown): Promise<Refusal> => {
+    if (!isStoreTrouble(error)) throw error;
+    const { known } = await look(ask).catch(() => ({ known: null }));
+    if (known?.case.state === "SETTLED") return "settled";
+    if (known?.case.state === "VOID") return "void";
+    throw error;
   };
 
   const giveBack = async (caseId: CaseId, holder: string, by: string): Promise<void> => {

@@ -3,7 +3,7 @@ import type { Step } from "../core/store.ts";
 import { isBusy, storeError } from "./sqlite-errors.ts";
 import type { Session } from "./sqlite-open.ts";
 import type { ThreadListener, WriterThread } from "./sqlite-thread.ts";
-import { checkpointPages, pagesOf } from "./sqlite-wal.ts";
+import { checkpointPages, pagesFilledBy, pagesOf } from "./sqlite-wal.ts";
 import { type Batch, stepValues, type Value, type Writer } from "./sqlite-write.ts";
 
 /** What the queue does with the main thread's connection. */
@@ -43,6 +43,8 @@ const waitingCommits = 100_000;
 /** A batch smaller than this is not split. */
 const halfCommits = 32;
 const batchesUnderWay = 2;
+/** So many callers are told in one turn of the event loop. */
+const answersAtOnce = 32;
 /** Transactions between two extensions of the WAL; a short run never pays for one. */
 const extendEvery = 64;
 
@@ -150,11 +152,19 @@ export function commitQueue({ session, busyMs, makeThread, onLanded }: QueueOpti
     if (items.length <= inlineCommits) {
       averageMs += (Math.min(ms, inlineMsCounted) - averageMs) / 10;
     }
-    for (const [index, item] of items.entries()) {
-      pages += item.pages;
-      item.resolve(results[index] === true);
-    }
+    pages += pagesOf(
+      items.length,
+      items.reduce((sum, item) => sum + item.pages, 0),
+    );
+    answer(items, results, 0);
     if (results.includes(true)) onLanded();
+  }
+
+  /** A few at a time: what the callers do next would else hold the event loop for all of them at once. */
+  function answer(items: readonly Waiting[], results: readonly boolean[], from: number): void {
+    const end = Math.min(items.length, from + answersAtOnce);
+    for (let index = from; index < end; index += 1) items[index]?.resolve(results[index] === true);
+    if (end < items.length) setImmediate(answer, items, results, end);
   }
 
   function refuse(items: readonly Waiting[], error: unknown): void {
@@ -198,7 +208,7 @@ export function commitQueue({ session, busyMs, makeThread, onLanded }: QueueOpti
         return Promise.reject(new GuardError("store_contended", facts));
       }
       const values = stepValues(steps);
-      const weight = pagesOf(values);
+      const weight = pagesFilledBy(values);
       return new Promise((resolve, reject) => {
         waiting.push({ size: steps.length, values, pages: weight, resolve, reject });
         schedule();
@@ -218,8 +228,6 @@ export function commitQueue({ session, busyMs, makeThread, onLanded }: QueueOpti
 
 function batchOf(items: readonly Waiting[]): Batch {
   const values: Value[] = [];
-  return {
-    sizes: items.map((item) => item.size),
-    values: values.concat(...items.map((item) => item.values)),
-  };
+  for (const item of items) for (const value of item.values) values.push(value);
+  return { sizes: items.map((item) => item.size), values };
 }

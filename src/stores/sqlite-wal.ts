@@ -7,15 +7,23 @@ import type { Value } from "./sqlite-write.ts";
  * Pages in the WAL at which it is written back into the database: fewer cost throughput, more cost
  * the slowest commits.
  */
-export const checkpointPages = 2_000;
+export const checkpointPages = 4_000;
 
 const pageBytes = 4_096;
 
-/** About how many pages a commit adds to the WAL: nothing but a checkpoint tells how long it is. */
-export function pagesOf(values: readonly Value[]): number {
+/**
+ * About how many pages a transaction adds to the WAL: nothing but a checkpoint tells how long it is.
+ * Each case touches a page of the key index of its own; the rest is shared by all of a transaction.
+ */
+export function pagesOf(commits: number, pages: number): number {
+  return 4 + 0.9 * commits + pages;
+}
+
+/** The pages that a commit's texts fill. */
+export function pagesFilledBy(values: readonly Value[]): number {
   let chars = 0;
   for (const value of values) if (typeof value === "string") chars += value.length;
-  return 2 + chars / pageBytes;
+  return chars / pageBytes;
 }
 
 /** Writes the WAL back as far as nobody is held up by it; where that left too much, holds up the writers once. */
