@@ -25,7 +25,7 @@ export function openBareWriter({ path, journal }: BareOptions): BareWriter {
   db.exec(`
     CREATE TABLE IF NOT EXISTS cases (
       place INTEGER PRIMARY KEY, namespace TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
-      state TEXT NOT NULL, action TEXT, updated_at REAL NOT NULL, due REAL, own_request INTEGER NOT NULL,
+      state TEXT NOT NULL, action TEXT, updated_at REAL NOT NULL, own_request INTEGER NOT NULL,
       head TEXT NOT NULL, last_entry INTEGER, record TEXT NOT NULL, UNIQUE (namespace, id)) STRICT;
     CREATE TABLE IF NOT EXISTS journal (
       position INTEGER PRIMARY KEY, previous INTEGER, namespace TEXT NOT NULL, text TEXT NOT NULL) STRICT`);
@@ -33,10 +33,10 @@ export function openBareWriter({ path, journal }: BareOptions): BareWriter {
   const commit = db.prepare("COMMIT");
   const checkpoint = db.prepare("PRAGMA wal_checkpoint(PASSIVE)");
   const insert = db.prepare(`
-    INSERT INTO cases (place, namespace, id, version, state, action, updated_at, due, own_request, head, last_entry, record)
-    VALUES (?, 'default', ?, 1, 'EXECUTING', 'send_email', 1763874000123, 1763874030123, 1, ?, ?, ?)`);
+    INSERT INTO cases (place, namespace, id, version, state, action, updated_at, own_request, head, last_entry, record)
+    VALUES (?, 'default', ?, 1, 'EXECUTING', 'send_email', 1763874000123, 1, ?, ?, ?)`);
   const update = db.prepare(`
-    UPDATE cases SET version = 2, state = 'SETTLED', updated_at = 1763874000456, due = NULL,
+    UPDATE cases SET version = 2, state = 'SETTLED', updated_at = 1763874000456,
     head = ?, last_entry = ?, record = ? WHERE place = ?`);
   const append = db.prepare(
     "INSERT INTO journal (position, previous, namespace, text) VALUES (?, ?, 'default', ?)",

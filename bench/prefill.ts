@@ -16,8 +16,8 @@ export async function prefill(path: string, receipts: number, rows: RealRows): P
   const db = new DatabaseSync(path);
   db.exec("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000");
   const insert = db.prepare(`
-    INSERT INTO cases (place, namespace, id, version, state, action, updated_at, due, own_request, head, last_entry, record)
-    VALUES (?, 'default', ?, 2, 'SETTLED', 'send_email', ?, NULL, 1, ?, ?, ?)`);
+    INSERT INTO cases (place, namespace, id, version, state, action, updated_at, own_request, head, last_entry, record)
+    VALUES (?, 'default', ?, 2, 'SETTLED', 'send_email', ?, 1, ?, ?, ?)`);
   const append = db.prepare(
     "INSERT INTO journal (position, previous, namespace, text) VALUES (?, ?, 'default', ?)",
   );

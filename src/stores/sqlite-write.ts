@@ -18,6 +18,8 @@ export interface Batch {
 
 const stepWidth = 12;
 
+const finishedStates: ReadonlySet<string> = new Set(["SETTLED", "VOID", "RETIRED"]);
+
 /** A commit's steps as values. Taken at the call, so that nothing changes them while they wait. */
 export function stepValues(steps: readonly Step[]): Value[] {
   const values: Value[] = [];
@@ -102,16 +104,20 @@ type Land = (values: readonly Value[], at: number, feed: Feed) => boolean;
 function prepareStep({ db }: Connection): Land {
   const bindings = prepareBindings(db.prepare.bind(db));
   const find = db.prepare(
-    "SELECT place, version, own_request, last_entry FROM cases WHERE namespace = ? AND id = ?",
+    "SELECT place, version, state, own_request, last_entry FROM cases WHERE namespace = ? AND id = ?",
   );
   const insert = db.prepare(
-    `INSERT INTO cases (namespace, id, version, state, action, updated_at, due, head, own_request, last_entry, record)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    `INSERT INTO cases (namespace, id, version, state, action, updated_at, head, own_request, last_entry, record)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   );
   const update = db.prepare(
-    `UPDATE cases SET version = ?, state = ?, action = ?, updated_at = ?, due = ?, head = ?,
+    `UPDATE cases SET version = ?, state = ?, action = ?, updated_at = ?, head = ?,
      last_entry = ?, record = ? WHERE place = ?`,
   );
+  const attend = db.prepare(
+    "INSERT INTO unfinished (place, due) VALUES (?, ?) ON CONFLICT DO UPDATE SET due = excluded.due",
+  );
+  const finish = db.prepare("DELETE FROM unfinished WHERE place = ?");
   const journal = db.prepare(
     "INSERT INTO journal (position, previous, namespace, text) VALUES (?, ?, ?, ?)",
   );
@@ -132,7 +138,7 @@ function prepareStep({ db }: Connection): Land {
     if (binding === "elsewhere") return false;
     const own = binding === "free" && bind === id;
     const last = entry === null ? null : feed.position + 1;
-    const { changes } = insert.run(
+    const { changes, lastInsertRowid: place } = insert.run(
       ...([
         namespace,
         id,
@@ -140,7 +146,6 @@ function prepareStep({ db }: Connection): Land {
         state,
         action,
         updatedAt,
-        due,
         head,
         own ? 1 : 0,
         last,
@@ -148,6 +153,7 @@ function prepareStep({ db }: Connection): Land {
       ] as const),
     );
     if (changes === 0) return false;
+    if (!finishedStates.has(state)) attend.run(place, due);
     if (binding === "free" && !own) bindings.add(namespace, bind, id);
     if (last !== null) {
       feed.position = last;
@@ -189,7 +195,9 @@ function prepareStep({ db }: Connection): Land {
       journal.run(last, previous, namespace, entry);
     }
     const place = row.place as number;
-    update.run(version, state, action, updatedAt, due, head, last, record, place);
+    update.run(version, state, action, updatedAt, head, last, record, place);
+    if (!finishedStates.has(state)) attend.run(place, due);
+    else if (!finishedStates.has(row.state as string)) finish.run(place);
     return true;
   }
 
