@@ -142,11 +142,11 @@ function copyObject(object: object, depth: number, gate: Gate): Json | typeof re
   if (!isBare && !isPlain(object, Object.prototype, "isPrototypeOf")) {
     return refuse(gate, "not_json");
   }
-  const names = Object.keys(object);
+  const names = Reflect.ownKeys(object);
   if (names.length > limits.jsonNodes) return refuse(gate, "too_many");
   // Symbols and hidden members would be dropped without a word.
-  if (Reflect.ownKeys(object).length !== names.length) return refuse(gate, "not_json");
-  if (!isOrdered(names)) names.sort(byCodeUnit);
+  if (!areShown(object, names)) return refuse(gate, "not_json");
+  sortNames(names);
   const copy: { [name: string]: Json } = {};
   for (const name of names) {
     if (name === "__proto__") {
@@ -180,11 +180,24 @@ function isPlain(value: object, plain: object, mark: string): boolean {
   return isTop && Object.hasOwn(prototype, mark);
 }
 
-function isOrdered(names: readonly string[]): boolean {
-  for (let index = 1; index < names.length; index += 1) {
-    if ((names[index - 1] as string) > (names[index] as string)) return false;
+const isShown = Object.prototype.propertyIsEnumerable;
+
+function areShown(object: object, names: readonly PropertyKey[]): names is string[] {
+  return names.every((name) => typeof name === "string" && isShown.call(object, name));
+}
+
+/** Most objects have few members, many of them in order: for those the engine's sort is a long way round. */
+function sortNames(names: string[]): void {
+  if (names.length > 16) {
+    names.sort(byCodeUnit);
+    return;
   }
-  return true;
+  for (let index = 1; index < names.length; index += 1) {
+    const name = names[index] as string;
+    let at = index;
+    for (; at > 0 && (names[at - 1] as string) > name; at -= 1) names[at] = names[at - 1] as string;
+    names[at] = name;
+  }
 }
 
 function startsWithDigit(name: string): boolean {

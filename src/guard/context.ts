@@ -9,40 +9,63 @@ export function idempotencyKey(namespace: string, caseId: string, platform: Plat
 }
 
 /** What an effect is handed, and the way to tell it that its claim is lost or its time over. */
-export function contextOf(
-  ask: Ask,
-  kase: Executing,
-  platform: Platform,
-): { readonly ctx: EffectContext; readonly abort: () => void } {
-  let controller: AbortController | undefined;
-  let signal: AbortSignal | undefined;
-  let key: string | undefined;
-  let aborted = false;
-  // Most effects look at neither; both cost more than the rest of the context.
-  const ctx: EffectContext = {
+export interface Handed extends EffectContext {
+  readonly [inside]: Inside;
+}
+
+const inside: unique symbol = Symbol("inside");
+
+interface Inside {
+  readonly ask: Ask;
+  readonly platform: Platform;
+  key: string | undefined;
+  controller: AbortController | undefined;
+  signal: AbortSignal | undefined;
+  aborted: boolean;
+}
+
+export function contextOf(ask: Ask, kase: Executing, platform: Platform): Handed {
+  return {
+    // @ts-expect-error: what the prototype has, the type asks for
+    __proto__: lazy,
     caseId: kase.caseId,
     requestId: kase.claim.requestId,
     action: kase.intent.action,
     fence: kase.claim.fence,
-    get idempotencyKey() {
-      key ??= idempotencyKey(kase.namespace, kase.caseId, platform);
-      return key;
-    },
-    get signal() {
-      controller ??= new AbortController();
-      if (aborted) controller.abort();
-      signal ??=
-        ask.signal === undefined
-          ? controller.signal
-          : AbortSignal.any([ask.signal, controller.signal]);
-      return signal;
+    [inside]: {
+      ask,
+      platform,
+      key: undefined,
+      controller: undefined,
+      signal: undefined,
+      aborted: false,
     },
   };
-  return {
-    ctx,
-    abort: () => {
-      aborted = true;
-      controller?.abort();
-    },
-  };
+}
+
+/**
+ * Made when an effect looks at it: most look at neither, and both cost more than the rest of the
+ * context. On a shared prototype, since a getter of its own makes each object a class of its own.
+ */
+const lazy = {
+  get idempotencyKey(): string {
+    const own = (this as unknown as Handed)[inside];
+    own.key ??= idempotencyKey(own.ask.namespace, own.ask.caseId, own.platform);
+    return own.key;
+  },
+  get signal(): AbortSignal {
+    const own = (this as unknown as Handed)[inside];
+    own.controller ??= new AbortController();
+    if (own.aborted) own.controller.abort();
+    own.signal ??=
+      own.ask.signal === undefined
+        ? own.controller.signal
+        : AbortSignal.any([own.ask.signal, own.controller.signal]);
+    return own.signal;
+  },
+};
+
+export function abort(ctx: Handed): void {
+  ctx[inside].aborted = true;
+  ctx[inside].controller?.abort();
 }

@@ -84,7 +84,8 @@ export function createLeader(options: LeaderOptions): Leader {
       }
       const kase = known?.case ?? absent(ask);
       compare(ask, kase);
-      const at = await instant();
+      const clock = ledger.now();
+      const at = typeof clock === "number" ? clock : await clock;
       const isOver = ask.signal?.aborted === true || waiting.isClosed();
       const leftMs = isOver ? 0 : way.deadlineMs - platform.monotonicMs();
       // How it ended here could not be written yet: it is no other caller's.
@@ -143,8 +144,6 @@ export function createLeader(options: LeaderOptions): Leader {
     if (reading.bound !== null && reading.bound !== caseId) throw boundElsewhere(requestId, caseId);
     return { known: reading.stored, bound: reading.bound !== null };
   };
-
-  const instant = (): number | Promise<number> => ledger.now();
 
   /** The same id with another action or payload is a conflict in every state, before anything else. */
   const compare = (ask: Ask, kase: Case | Absent): void => {

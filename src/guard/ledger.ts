@@ -66,10 +66,13 @@ export function createLedger(options: LedgerOptions): Ledger {
       const head = entry === null ? (known?.head ?? "") : platform.sha256(entry);
       const expected = before.state === "ABSENT" ? 0 : before.version;
       const stored: Stored = { case: next, head };
-      const done = await landed(
-        store.commit([{ expected, next, head, entry, bind: bind ?? null }]),
-        stored,
-      );
+      const step = { expected, next, head, entry, bind: bind ?? null };
+      let done: boolean;
+      try {
+        done = await store.commit([step]);
+      } catch (error) {
+        done = await landed(stored, error);
+      }
       if (done) {
         if (entry !== null) options.committed?.(entry);
         return { ok: true, stored };
@@ -95,25 +98,15 @@ export function createLedger(options: LedgerOptions): Ledger {
   };
 
   /** A commit that threw may have landed all the same: reading again tells whose it was. */
-  const landed = async (commit: Promise<boolean>, stored: Stored): Promise<boolean> => {
-    try {
-      return await commit;
-    } catch (error) {
-      const { caseId } = stored.case;
-      const reading = await read({ caseId, requestId: null }).catch(() => undefined);
-      if (reading === undefined) throw error;
-      if (
-        reading.stored?.head === stored.head &&
-        reading.stored.case.version === stored.case.version
-      ) {
-        return true;
-      }
-      const versionNow = reading.stored?.case.version ?? 0;
-      if (versionNow < stored.case.version) throw error;
-      const entries = await store.history(namespace, caseId);
-      if (entries.some((entry) => platform.sha256(entry.text) === stored.head)) return true;
-      throw error;
-    }
+  const landed = async (stored: Stored, error: unknown): Promise<true> => {
+    const { caseId, version } = stored.case;
+    const reading = await read({ caseId, requestId: null }).catch(() => undefined);
+    const found = reading?.stored;
+    if (!found || found.case.version < version) throw error;
+    if (found.head === stored.head && found.case.version === version) return true;
+    const entries = await store.history(namespace, caseId);
+    if (entries.some((entry) => platform.sha256(entry.text) === stored.head)) return true;
+    throw error;
   };
 
   return { now, read, apply };

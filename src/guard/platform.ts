@@ -35,6 +35,15 @@ export const systemActor: string = `pid-${process.pid}`;
 const longestTimerMs = 2 ** 31 - 1;
 
 function alarm(ms: number, background: boolean, call: () => void): () => void {
+  if (ms <= longestTimerMs) {
+    const timer = setTimeout(call, ms);
+    if (background) timer.unref();
+    return () => clearTimeout(timer);
+  }
+  return longAlarm(ms, background, call);
+}
+
+function longAlarm(ms: number, background: boolean, call: () => void): () => void {
   let timer: NodeJS.Timeout;
   const arm = (leftMs: number) => {
     const isLong = leftMs > longestTimerMs;

@@ -6,7 +6,7 @@ import type { Outcome } from "../core/outcome.ts";
 import type { Stored } from "../core/store.ts";
 import { transition } from "../core/transition.ts";
 import type { Ask } from "./ask.ts";
-import { contextOf } from "./context.ts";
+import { abort, contextOf, type Handed } from "./context.ts";
 import type { Debts } from "./debts.ts";
 import { type Ending, endingOf } from "./ending.ts";
 import type { Report } from "./hooks.ts";
@@ -40,17 +40,21 @@ export function createRunner(options: RunnerOptions): Runner {
 
   const run: Runner["run"] = async (ask, claimed, askedMs) => {
     const { claim } = claimed.case;
-    const { ctx, abort } = contextOf(ask, claimed.case, platform);
-    const held: Held = { stored: claimed, fence: claim.fence, lost: abort, renewedAtMs: askedMs };
+    const ctx = contextOf(ask, claimed.case, platform);
+    const lost = () => abort(ctx);
+    const held: Held = { stored: claimed, fence: claim.fence, lost, renewedAtMs: askedMs };
     const hindrance = reasonNotToStart(ask, platform.monotonicMs() - askedMs);
     if (hindrance !== undefined) {
       return conclude(ask, held, { kind: "not_performed", reason: hindrance, final: false });
     }
     leases.add(held);
     try {
-      const { ending, rest } = await inTime(ask, claimed.case, ctx, abort);
-      if (rest !== undefined) followLate(ask, held, rest);
-      return await conclude(ask, held, ending);
+      const rest = endOf(ask, claimed.case, ctx);
+      const ending = await inTime(rest, ask.timeoutMs);
+      if (ending !== undefined) return await conclude(ask, held, ending);
+      lost();
+      followLate(ask, held, rest);
+      return await conclude(ask, held, { kind: "unknown", reason: "timed_out", error: null });
     } finally {
       leases.remove(held);
     }
@@ -63,32 +67,17 @@ export function createRunner(options: RunnerOptions): Runner {
     return undefined;
   };
 
-  /** The effect's end, or its time's; then `rest` is the end that may still come. */
-  const inTime = async (
-    ask: Ask,
-    kase: Executing,
-    ctx: ReturnType<typeof contextOf>["ctx"],
-    abort: () => void,
-  ): Promise<{ ending: Ending; rest?: Promise<Ending> }> => {
-    const rest = endOf(ask, kase, ctx);
-    const ending = await new Promise<Ending | undefined>((resolve) => {
-      const stop = platform.after(ask.timeoutMs, false, () => resolve(undefined));
-      const give = (end: Ending) => {
+  /** The effect's end; undefined where its time was over first. `rest` never rejects. */
+  const inTime = (rest: Promise<Ending>, timeoutMs: number): Promise<Ending | undefined> =>
+    new Promise((resolve) => {
+      const stop = platform.after(timeoutMs, false, () => resolve(undefined));
+      void rest.then((ending) => {
         stop();
-        resolve(end);
-      };
-      rest.then(give, () => give({ kind: "unknown", reason: "threw", error: null }));
+        resolve(ending);
+      });
     });
-    if (ending !== undefined) return { ending };
-    abort();
-    return { ending: { kind: "unknown", reason: "timed_out", error: null }, rest };
-  };
 
-  const endOf = async (
-    ask: Ask,
-    kase: Executing,
-    ctx: ReturnType<typeof contextOf>["ctx"],
-  ): Promise<Ending> => {
+  const endOf = async (ask: Ask, kase: Executing, ctx: Handed): Promise<Ending> => {
     try {
       assert(ask.rules.run !== undefined, "an effect that runs has a function");
       return { kind: "returned", value: await ask.rules.run(kase.intent.payload, ctx) };

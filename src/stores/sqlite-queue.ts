@@ -43,14 +43,16 @@ const waitingCommits = 100_000;
 /** A batch smaller than this is not split. */
 const halfCommits = 32;
 const batchesUnderWay = 2;
+const nothing: readonly Value[] = [];
 /** So many callers are told in one turn of the event loop. */
-const answersAtOnce = 32;
+const answersAtOnce = 16;
 /** Transactions between two extensions of the WAL; a short run never pays for one. */
 const extendEvery = 64;
 
 interface Waiting {
   readonly size: number;
-  readonly values: readonly Value[];
+  /** Let go once the thread has its copy: what waits for an answer should weigh little. */
+  values: readonly Value[];
   readonly pages: number;
   resolve(landed: boolean): void;
   reject(error: GuardError): void;
@@ -130,6 +132,7 @@ export function commitQueue({ session, busyMs, makeThread, onLanded }: QueueOpti
     const isDue = pages >= checkpointPages;
     if (isDue) pages = 0;
     thread.write(batchOf(items), isDue);
+    for (const item of items) item.values = nothing;
     schedule();
   }
 

@@ -59,7 +59,19 @@ const migrations: readonly string[] = [
 export const schemaVersion: number = migrations.length;
 
 /** Refuses a database that is another program's, or a newer version's. Reads only. */
-export function checkSchema(db: DatabaseSync): "empty" | "older" | "current" {
+export function checkSchema(db: DatabaseSync): SchemaAge {
+  // One view for all that is read: between two reads another process may bring the schema up to date.
+  db.exec("BEGIN");
+  try {
+    return ageOf(db);
+  } finally {
+    rollback(db);
+  }
+}
+
+type SchemaAge = "empty" | "older" | "current";
+
+function ageOf(db: DatabaseSync): SchemaAge {
   const owner = pragma(db, "application_id");
   const version = pragma(db, "user_version");
   if (owner === 0 && version === 0 && isEmpty(db)) return "empty";
@@ -82,7 +94,7 @@ export function migrate(db: DatabaseSync): void {
   if (checkSchema(db) === "current") return;
   db.exec("BEGIN IMMEDIATE");
   try {
-    if (checkSchema(db) !== "current") {
+    if (ageOf(db) !== "current") {
       for (const migration of migrations.slice(pragma(db, "user_version"))) db.exec(migration);
       db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}`);
     }

@@ -22,12 +22,26 @@ const finishedStates: ReadonlySet<string> = new Set(["SETTLED", "VOID", "RETIRED
 
 /** A commit's steps as values. Taken at the call, so that nothing changes them while they wait. */
 export function stepValues(steps: readonly Step[]): Value[] {
-  const values: Value[] = [];
-  for (const { expected, next, head, entry, bind } of steps) {
-    values.push(next.namespace, next.caseId, expected, next.version, next.state, actionOf(next));
-    values.push(next.updatedAt, dueAt(next), head, entry, bind, caseText(next));
-  }
-  return values;
+  const [only, ...rest] = steps;
+  if (only === undefined) return [];
+  return rest.length === 0 ? valuesOf(only) : steps.flatMap(valuesOf);
+}
+
+function valuesOf({ expected, next, head, entry, bind }: Step): Value[] {
+  return [
+    next.namespace,
+    next.caseId,
+    expected,
+    next.version,
+    next.state,
+    actionOf(next),
+    next.updatedAt,
+    dueAt(next),
+    head,
+    entry,
+    bind,
+    caseText(next),
+  ];
 }
 
 function actionOf(kase: Case): string | null {

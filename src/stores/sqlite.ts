@@ -89,9 +89,8 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
       throw new GuardError("store_unavailable", "The store's clock gives no time.");
     },
     read: (ids) => reading((reader) => reader.read(ids)),
-    async commit(steps) {
-      open();
-      return queue.commit(steps);
+    commit(steps) {
+      return closing === undefined ? queue.commit(steps) : Promise.reject(closedError());
     },
     list: (query) => reading((reader) => reader.list(query)),
     history: (namespace, caseId) => reading((reader) => reader.history(namespace, caseId)),
