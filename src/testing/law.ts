@@ -17,8 +17,6 @@ export interface Recovered {
 export interface LawOptions {
   /** Any runner's: `test(name, run)`. */
   readonly test: (name: string, run: () => Promise<void>) => unknown;
-  /** The runner's way to show a law that can't be tested here; default a passing test that says so. */
-  readonly skip?: (name: string) => unknown;
   /** An empty store, each time a new one. */
   readonly open: () => Store | Promise<Store>;
   /** Another connection to what a store holds. Without it, races are run over one connection. */

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { testFolder } from "./folder.ts";
+import { testFolder } from "../crash/folder.ts";
 
 /** A small disk of this test's own, in memory. */
 export interface Disk {

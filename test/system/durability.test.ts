@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { testFolder } from "./folder.ts";
+import { testFolder } from "../crash/folder.ts";
 import { strace } from "./trace.ts";
 
-const program = fileURLToPath(new URL("./programs/serial.ts", import.meta.url));
+const program = fileURLToPath(new URL("../crash/programs/serial.ts", import.meta.url));
 const executions = 20;
 
 /** What an execution asks of the kernel, in order: its own marks, and syncs of the write-ahead log where they end. */

@@ -1,11 +1,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { answerOf, type Caller, CallerFault, inFreshProcess, startCaller } from "./caller.ts";
+import {
+  answerOf,
+  type Caller,
+  CallerFault,
+  inFreshProcess,
+  startCaller,
+} from "../crash/caller.ts";
+import { testFile } from "../crash/folder.ts";
+import { type Ledger, startLedger } from "../crash/ledger.ts";
+import type { Answer, CallerConfig, Fault } from "../crash/programs/protocol.ts";
 import { type Disk, smallDisk } from "./disks.ts";
-import { testFile } from "./folder.ts";
-import { type Ledger, startLedger } from "./ledger.ts";
-import type { Answer, CallerConfig, Fault } from "./programs/protocol.ts";
 import { strace } from "./trace.ts";
 
 let ledger: Ledger;
