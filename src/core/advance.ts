@@ -1,6 +1,7 @@
 import type {
   Case,
   Claim,
+  Common,
   Deliberation,
   Doubt,
   DoubtReason,
@@ -15,17 +16,8 @@ import type { Event, Occasion, Returned } from "./event.ts";
 import type { CaseId } from "./identity.ts";
 import type { OnceReceipt, SettlementSource, VoidReason } from "./receipt.ts";
 
-/** What every next case has in common: its names, and one more version and journal entry. */
-export interface Grown {
-  readonly namespace: string;
-  readonly caseId: CaseId;
-  readonly version: number;
-  readonly entries: number;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-}
-
-export function grown(before: Grown, occasion: Occasion): Grown {
+/** The part that every next case has in common: its names, and one more version and journal entry. */
+export function grown(before: Common, occasion: Occasion): Common {
   return {
     namespace: before.namespace,
     caseId: before.caseId,
@@ -40,7 +32,7 @@ export function grown(before: Grown, occasion: Occasion): Grown {
 export function born(
   names: { readonly namespace: string; readonly caseId: CaseId },
   occasion: Occasion,
-): Grown {
+): Common {
   return {
     namespace: names.namespace,
     caseId: names.caseId,
@@ -62,7 +54,7 @@ export interface Earlier {
 
 /** Gives the right to run the effect, under a fence above every earlier one. */
 export function claimed(
-  stem: Grown,
+  stem: Common,
   deliberation: Deliberation | null,
   intent: Intent,
   earlier: Earlier | null,
@@ -163,7 +155,7 @@ export function notPerformed(
 }
 
 export function settled(
-  before: Grown & Pick<Executing, "deliberation" | "intent" | "claim">,
+  before: Common & Pick<Executing, "deliberation" | "intent" | "claim">,
   source: SettlementSource,
   returned: Returned,
   occasion: Occasion,

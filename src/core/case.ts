@@ -20,7 +20,8 @@ export interface Absent {
   readonly caseId: CaseId;
 }
 
-interface Common {
+/** What every case has, whatever its state. */
+export interface Common {
   readonly namespace: string;
   readonly caseId: CaseId;
   /** Grows by one with each commit; what compare-and-swap compares. */

@@ -1,5 +1,14 @@
-import { born, type Grown, grown, voided } from "./advance.ts";
-import type { Absent, Case, Deliberating, Deliberation, Final, Intent, Void } from "./case.ts";
+import { born, grown, voided } from "./advance.ts";
+import type {
+  Absent,
+  Case,
+  Common,
+  Deliberating,
+  Deliberation,
+  Final,
+  Intent,
+  Void,
+} from "./case.ts";
 import type { Event, Occasion } from "./event.ts";
 import { canonicalJson } from "./json.ts";
 import { limits } from "./limits.ts";
@@ -223,7 +232,7 @@ function rejudged(
 
 /** Where a verdict puts the case: undecided, by whether the live votes agree; else at its end or FINAL. */
 function deliberated(
-  stem: Grown,
+  stem: Common,
   deliberation: Deliberation,
   intent: Intent | null,
   occasion: Occasion,
@@ -246,7 +255,7 @@ function deliberated(
 }
 
 function ended(
-  stem: Grown,
+  stem: Common,
   deliberation: Deliberation,
   intent: Intent | null,
   reason: "denied" | "rejected",
