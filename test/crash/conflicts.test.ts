@@ -167,8 +167,8 @@ describe.each(stores)("on %s", (_name, makeStore) => {
     const guard = guardOn(makeStore());
     await ask(guard);
     await guard.prune({ before: later() });
-    for (const again of [ask(guard), guard.receipt(caseId)]) {
-      expect(await errorOf(again)).toMatchObject({ code: "retired", effect: "none" });
+    for (const again of [() => ask(guard), () => guard.receipt(caseId)]) {
+      expect(await errorOf(again())).toMatchObject({ code: "retired", effect: "none" });
     }
     expect(await ledger.effects(caseId)).toBe(1);
   });

@@ -266,13 +266,3 @@ describe("the laws find a store that", () => {
     expect(failed).not.toEqual([]);
   });
 });
-
-test("a law that can't be tested is shown", () => {
-  const names: string[] = [];
-  storeLaws({ open: () => memoryStore(), test: (name) => names.push(name) });
-  expect(names.filter((name) => name.startsWith("not tested"))).toEqual([
-    "not tested, no damage: an unknown row is refused, not guessed: whatever is wrong with it",
-    "not tested, no killed: a killed process loses nothing it was told true about: and leaves nothing half done",
-    "not tested, no durable: closed means closed: but what is queued is written first",
-  ]);
-});
