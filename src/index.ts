@@ -21,6 +21,11 @@ import { sqliteStore } from "./stores/sqlite.ts";
 export function createGuard(
   options: GuardOptions & { readonly store?: string | Store } = {},
 ): Guard {
+  if (typeof options !== "object" || options === null) {
+    throw new GuardError("invalid_request", "The options must be an object.", {
+      next: "For a file, say createGuard({ store: path }).",
+    });
+  }
   const { store = "safeagent.db", ...rest } = options;
   if (typeof store === "string") {
     const opened = openStore(store);

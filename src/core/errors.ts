@@ -64,6 +64,8 @@ export interface GuardErrorOptions {
   readonly caseId?: string | undefined;
   readonly next?: string;
   readonly forModel?: string;
+  /** What happened to the effect, where there is more to say than "nothing by this call". */
+  readonly first?: string;
   /** What `wrap` holds back: the whole outcome, where the code is `held`. */
   readonly outcome?: Outcome;
   readonly cause?: unknown;
@@ -93,7 +95,8 @@ export class GuardError extends Error {
     const held = options.outcome?.status === "settled" ? undefined : options.outcome;
     const effect = held?.effect ?? options.effect ?? "none";
     const next = held?.next ?? options.next ?? errorTable[code].remedy;
-    const first = effect === "none" ? "Nothing was executed." : "It may have been executed.";
+    const known = effect === "none" ? "Nothing was executed." : "It may have been executed.";
+    const first = options.first ?? known;
     // An outcome's own text says first what happened to the effect.
     const message = held === undefined ? `${first} ${facts} ${next}` : held.next;
     super(message, options.cause === undefined ? {} : { cause: options.cause });
@@ -118,8 +121,9 @@ function modelText(code: GuardErrorCode, effect: EffectKnown): string {
     case "over_limit":
       return "Not executed: the arguments are not acceptable. Correct them before calling again.";
     case "payload_conflict":
+      return "Not executed: something else was asked for under this name before. Do not try another name; tell the person who asked.";
     case "retired":
-      return "Not executed: this id was used before for something else. Do not call again with this id.";
+      return "This name was used before and is closed. Do not call it again, and not under another name; tell the person who asked.";
     case "unauthorized":
     case "forbidden":
     case "not_found":

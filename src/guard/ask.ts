@@ -71,9 +71,10 @@ export function admit(call: AnyCall, entrance: Entrance, opens = true): Ask {
   if (typeof call.run !== "function") throw invalid("`run` must be a function.", ids);
   const canonical = canonicalJson(call.payload);
   if (!canonical.ok) throw unkeepable(canonical.path, canonical.problem, ids);
-  const policy = call.policy ?? immediate();
-  const fault = call.policy === undefined ? undefined : policyFault(call.policy);
-  if (fault !== undefined) throw invalid(`The policy can't be used: ${fault}.`, ids);
+  const policy = call.policy === undefined ? immediate() : policyOf(call.policy, ids);
+  optional("probe", call.probe, typeof call.probe === "function", ids);
+  optional("onError", call.onError, typeof call.onError === "function", ids);
+  optional("signal", call.signal, call.signal instanceof AbortSignal, ids);
   return {
     namespace: entrance.namespace,
     requestId,
@@ -121,6 +122,19 @@ export function termsOf(rules: Partial<ActionRules<never, unknown>>, ids: Ids = 
     }
   }
   throw invalid("`effect` must be opaque, keyed, probeable or idempotent.", ids);
+}
+
+/** The policy as it is now, frozen: what the caller does to it later changes nothing. */
+export function policyOf(policy: Policy, ids: Ids = {}): Policy {
+  const copy = canonicalJson(policy);
+  const kept = (copy.ok ? copy.value : null) as unknown as Policy;
+  const fault = policyFault(kept);
+  if (fault !== undefined) throw invalid(`The policy can't be used: ${fault}.`, ids);
+  return kept;
+}
+
+function optional(what: string, value: unknown, fits: boolean, ids: Ids): void {
+  if (value !== undefined && !fits) throw invalid(`\`${what}\` is not what it must be.`, ids);
 }
 
 /** Computed only where no cheaper comparison has answered. */
@@ -174,7 +188,7 @@ export function object(what: string, value: unknown): void {
 export function pointers(paths: readonly string[], ids: Ids): readonly string[] {
   const wellFormed =
     Array.isArray(paths) && paths.every((path) => typeof path === "string" && path.startsWith("/"));
-  if (wellFormed && paths.length <= limits.ignoredPaths) return paths;
+  if (wellFormed && paths.length <= limits.ignoredPaths) return [...paths];
   throw invalid(
     `\`ignore\` must be at most ${limits.ignoredPaths} JSON pointers, such as "/note".`,
     ids,

@@ -6,14 +6,14 @@ import type { Store } from "../core/store.ts";
 import { admit, type Entrance, invalid, name, object, span, text } from "./ask.ts";
 import { createDebts } from "./debts.ts";
 import { createDeciding } from "./decide.ts";
-import { createExecute } from "./execute.ts";
+import { createExecute, type Execute } from "./execute.ts";
 import { createFeed } from "./feed.ts";
 import { createFinishedCases } from "./finished.ts";
 import type { Guard, GuardOptions } from "./guard.ts";
 import { reporter } from "./hooks.ts";
 import { createLeader } from "./lead.ts";
 import { createLeases } from "./leases.ts";
-import { createLedger } from "./ledger.ts";
+import { createLedger, type Ledger } from "./ledger.ts";
 import { type Platform, system, systemActor } from "./platform.ts";
 import { createProber } from "./probe.ts";
 import { createSweep, type KnownAction } from "./reconcile.ts";
@@ -58,24 +58,22 @@ export function guardOver(
   const shared = { ledger, runner, prober, waiting, finished, debts, platform, report };
   const leader = createLeader({ ...shared, leaseMs });
   const perform = createExecute({ ...shared, leader });
-  const deciding = createDeciding({ ledger, platform, execute: perform.execute, entrance });
   const feed = createFeed(store, namespace, ledger.now, waiting);
   const known = new Map<string, KnownAction>();
-  const execute = perform.execute;
+  const execute: Execute = (ask) =>
+    closing === undefined ? perform.execute(ask) : Promise.reject(closedError());
+  const guarded: Ledger = {
+    ...ledger,
+    apply: (change) =>
+      closing === undefined ? ledger.apply(change) : Promise.reject(closedError()),
+  };
+  const deciding = createDeciding({ ledger: guarded, platform, execute, entrance });
   const sweep = createSweep({ store, ledger, prober, execute, report, entrance, known });
   let closing: Promise<void> | undefined;
-
-  const open = (): void => {
-    if (closing === undefined) return;
-    throw new GuardError("store_unavailable", "This guard is closed.", {
-      next: "Make a new guard.",
-    });
-  };
 
   const guard: Guard = {
     execute: (call) => {
       try {
-        open();
         return execute(admit(call, entrance)) as Promise<never>;
       } catch (error) {
         return Promise.reject(error);
@@ -104,7 +102,7 @@ export function guardOver(
       const found = resolution.happened
         ? ({ happened: true, ...returnedOf(resolution.value) } as const)
         : ({ happened: false } as const);
-      const applied = await ledger.apply({
+      const applied = await guarded.apply({
         caseId: id,
         by,
         happening: (_, before) => ({
@@ -167,4 +165,10 @@ export function guardOver(
     [Symbol.asyncDispose]: () => guard.close(),
   };
   return guard;
+}
+
+function closedError(): GuardError {
+  return new GuardError("store_unavailable", "This guard is closed.", {
+    next: "Make a new guard.",
+  });
 }

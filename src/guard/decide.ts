@@ -4,7 +4,7 @@ import type { CaseId } from "../core/identity.ts";
 import { canonicalJson } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Outcome } from "../core/outcome.ts";
-import { type Policy, policyFault } from "../core/policy.ts";
+import type { Policy } from "../core/policy.ts";
 import { ppm, type Signal } from "../core/signal.ts";
 import {
   admit,
@@ -14,6 +14,7 @@ import {
   name,
   object,
   pointers,
+  policyOf,
   text,
   unkeepable,
 } from "./ask.ts";
@@ -197,9 +198,7 @@ function openingOf(
   entrance: Entrance,
   platform: Platform,
 ): { by: string; happening: Happening } {
-  const policy: Policy = given.policy ?? { kind: "manual" };
-  const fault = policyFault(policy);
-  if (fault !== undefined) throw invalid(`The policy can't be used: ${fault}.`);
+  const policy: Policy = given.policy === undefined ? { kind: "manual" } : policyOf(given.policy);
   const by = given.actor === undefined ? entrance.actor : name("actor", given.actor);
   const outcomes = given.outcomes === undefined ? null : namesOf("outcomes", given.outcomes);
   const allow = given.allow === undefined ? null : namesOf("allow", given.allow);

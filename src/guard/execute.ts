@@ -1,8 +1,6 @@
 import { type Absent, type CaseSummary, type Executing, summaryOf } from "../core/case.ts";
-import { isStoreTrouble } from "../core/errors.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { type Ask, fingerprintOf } from "./ask.ts";
-import type { Debts } from "./debts.ts";
 import type { Finished, FinishedCases } from "./finished.ts";
 import type { Report } from "./hooks.ts";
 import type { Leader } from "./lead.ts";
@@ -25,7 +23,6 @@ export interface ExecuteOptions {
   readonly leader: Leader;
   readonly runner: Runner;
   readonly finished: FinishedCases;
-  readonly debts: Debts;
   readonly platform: Platform;
   readonly report: Report;
 }
@@ -42,7 +39,7 @@ interface Flight {
 const readFirstAbove = 0.1;
 
 export function createExecute(options: ExecuteOptions): Performing {
-  const { leader, runner, finished, debts, platform, report } = options;
+  const { leader, runner, finished, platform, report } = options;
   const flights = new Map<string, Flight>();
   /** Of the latest asks that came to the store, how many found their case there. */
   let knownShare = 0;
@@ -128,11 +125,15 @@ export function createExecute(options: ExecuteOptions): Performing {
     const outcome = await beforeDeadline(done, ask, deadlineMs);
     if (outcome === "late") return inProgress(flight.held ?? absent(ask));
     const left = deadlineMs - platform.monotonicMs();
-    if (!same || outcome === undefined || (outcome.status === "in_progress" && left > 0)) {
-      return depart(ask, deadlineMs);
-    }
+    if (!same || outcome === undefined) return depart(ask, deadlineMs);
+    // What the leader gave up on, for a reason of its own, is not this caller's answer.
+    const isLeaders =
+      outcome.status === "in_progress" ||
+      (outcome.status === "in_doubt" && ask.rules.probe !== undefined) ||
+      (outcome.status === "not_performed" && flight.ask.signal?.aborted === true);
+    if (isLeaders && left > 0 && ask.signal?.aborted !== true) return depart(ask, deadlineMs);
     if (outcome.status !== "settled") return outcome;
-    if (ask.requestId !== flight.ask.requestId) await bindOrOwe(ask);
+    if (ask.requestId !== flight.ask.requestId) await leader.attach(ask);
     report("replayed", () => ({
       ...summaryOf(absent(ask)),
       state: "SETTLED",
@@ -145,16 +146,6 @@ export function createExecute(options: ExecuteOptions): Performing {
     ask.payloadText === other.payloadText && ask.ignore.length === 0 && other.ignore.length === 0
       ? ask.action === other.action
       : fingerprintOf(ask, platform) === fingerprintOf(other, platform);
-
-  /** The receipt is known and true; a binding that can't be written now is written later. */
-  const bindOrOwe = async (ask: Ask): Promise<void> => {
-    try {
-      await leader.attach(ask);
-    } catch (error) {
-      if (!isStoreTrouble(error)) throw error;
-      debts.owe(() => leader.attach(ask));
-    }
-  };
 
   const conflict = (ask: Ask) => {
     report("conflict", () => summaryOf(absent(ask)), ask.requestId);

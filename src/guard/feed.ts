@@ -41,6 +41,18 @@ export interface Feed {
   subscribe(query?: SubscribeQuery): AsyncIterable<FeedEntry>;
 }
 
+const caseStates: readonly CaseState[] = [
+  "OPEN",
+  "RESOLVED_PROVISIONAL",
+  "IN_RECONCILIATION",
+  "FINAL",
+  "EXECUTING",
+  "IN_DOUBT",
+  "SETTLED",
+  "VOID",
+  "RETIRED",
+];
+
 /** Milliseconds between looks at the feed where the store gives no hint. */
 const lookMs = 250;
 const pageRows = 100;
@@ -54,6 +66,8 @@ export function createFeed(
   return {
     async list(query = {}) {
       const { olderThanMs, ...rest } = query;
+      const unknown = query.states?.find((state) => !caseStates.includes(state));
+      if (unknown !== undefined) throw invalid(`There is no state "${String(unknown)}".`);
       const limit = query.limit ?? pageRows;
       if (!Number.isInteger(limit) || limit < 1 || limit > limits.pageRows) {
         throw invalid(`\`limit\` must be a whole number from 1 to ${limits.pageRows}.`);

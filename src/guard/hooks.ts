@@ -19,6 +19,8 @@ export interface Hooks {
   readonly unrecorded?: (kase: CaseSummary, error: unknown) => void;
   /** Two claims of one case both brought a result: the effect may have happened twice. */
   readonly duplicateEffect?: (kase: CaseSummary, fence: number) => void;
+  /** A result came for a case that had been ended without effect: it happened all the same. */
+  readonly contradicted?: (kase: CaseSummary, fence: number) => void;
   /** A probe, a sweep or a background write failed; it will be tried again. */
   readonly failed?: (what: "probe" | "sweep" | "renewal" | "release", error: unknown) => void;
 }

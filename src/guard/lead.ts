@@ -21,7 +21,10 @@ import { happened, notPerformed } from "./words.ts";
 export interface Leader {
   /** `claimed` is called once the case is held under this ask. */
   lead(ask: Ask, way: Way): Promise<Outcome>;
-  /** Binds another request to a case that holds what it asks for. */
+  /**
+   * Binds another request to a case that holds what it asks for. The answer is known and true: a
+   * binding that can't be written now is written later.
+   */
   attach(ask: Ask): Promise<void>;
 }
 
@@ -78,6 +81,18 @@ export function createLeader(options: LeaderOptions): Leader {
     let opened = false;
     let mine: string | undefined;
     for (;;) {
+      try {
+        const outcome = await next();
+        if (outcome !== undefined) return outcome;
+      } catch (error) {
+        // It ran: what the store can't tell any more must not hide what is known of it.
+        if (ran !== undefined && isStoreTrouble(error)) return ran;
+        throw error;
+      }
+    }
+
+    /** One step; an outcome where it is the last. */
+    async function next(): Promise<Outcome | undefined> {
       if (known === undefined) {
         ({ known, bound } = await look(ask));
         way.found(known !== null);
@@ -97,13 +112,13 @@ export function createLeader(options: LeaderOptions): Leader {
         case "open":
           known = await open(ask, known);
           opened = true;
-          break;
+          return;
         case "expire":
         case "lease_ended": {
           const change = { caseId: ask.caseId, by: ask.actor, happening: { type: step.do } };
           const done = await ledger.apply({ ...change, known });
           known = done.ok ? done.stored : undefined;
-          break;
+          return;
         }
         case "claim": {
           const askedMs = platform.monotonicMs();
@@ -111,21 +126,22 @@ export function createLeader(options: LeaderOptions): Leader {
           known = undefined;
           if (typeof claimed === "string") {
             if (!passing.has(claimed)) throw refused(claimed, kase, ask);
-            break;
+            return;
           }
           if (claimed.case.version === 1) way.found(false);
           way.claimed(claimed.case);
           mine = claimed.case.claim.holder;
           ran = await runner.run(ask, claimed, askedMs);
           if (ran.status === "settled") return remember(ask, ran, claimed.case);
-          if (ran.status !== "in_doubt") return ran;
-          break;
+          // Only a doubt that still stands can be cleared by going on.
+          if (ran.case.state !== "IN_DOUBT") return ran;
+          return;
         }
         case "probe":
           assert(kase.state === "IN_DOUBT", "only a doubt is probed");
           await prober.probe(kase, ask.rules.probe, ask.actor);
           known = undefined;
-          break;
+          return;
         case "wait":
           await waiting.change(
             Math.min(lookMs, Math.max(1, step.untilMs - at), leftMs),
@@ -133,7 +149,7 @@ export function createLeader(options: LeaderOptions): Leader {
           );
           lookMs = Math.min(longestLookMs, lookMs * (1.2 + 0.6 * platform.jitter()));
           known = undefined;
-          break;
+          return;
       }
     }
   };
@@ -206,8 +222,11 @@ export function createLeader(options: LeaderOptions): Leader {
         }),
       });
       if (!applied.ok) return applied.refusal;
-      assert(applied.stored.case.state === "EXECUTING", "a claimed case executes");
-      return { case: applied.stored.case, head: applied.stored.head };
+      const { case: kase, head } = applied.stored;
+      // The claim landed, its acknowledgement was lost, and meanwhile others have moved the case on:
+      // the right to start is gone.
+      const isHeld = kase.state === "EXECUTING" && kase.claim.holder === nonce;
+      return isHeld ? { case: kase, head } : "busy";
     } catch (error) {
       // Whether the claim landed is unknown, and the effect was not started: give it back if it did.
       debts.owe(() => giveBack(caseId, nonce, actor));
@@ -257,11 +276,21 @@ export function createLeader(options: LeaderOptions): Leader {
   };
 
   const attach: Leader["attach"] = async (ask) => {
+    try {
+      await bind(ask);
+    } catch (error) {
+      if (!isStoreTrouble(error)) throw error;
+      debts.owe(() => bind(ask));
+    }
+  };
+
+  const bind = async (ask: Ask): Promise<void> => {
     const { caseId, requestId, actor } = ask;
     const fingerprint = fingerprintOf(ask, platform);
     const happening = { type: "ask", requestId, fingerprint } as const;
     const asked = await ledger.apply({ caseId, by: actor, bind: requestId, happening });
-    if (!asked.ok) throw refused(asked.refusal, asked.before, ask);
+    // A full journal takes no more names; the receipt is theirs all the same.
+    if (!asked.ok && asked.refusal !== "too_many") throw refused(asked.refusal, asked.before, ask);
   };
 
   return { lead, attach };

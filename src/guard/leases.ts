@@ -11,7 +11,10 @@ export interface Held {
   readonly fence: number;
   /** Called when the claim is found lost. */
   readonly lost: () => void;
+  /** When a renewal was last tried, on the monotonic clock. */
   renewedAtMs: number;
+  /** When the store last confirmed the claim. */
+  confirmedAtMs: number;
 }
 
 /** Keeps the leases of this process's claims alive while their effects run. */
@@ -40,6 +43,8 @@ export function createLeases({ ledger, platform, report, leaseMs }: LeasesOption
     }
     const nowMs = platform.monotonicMs();
     for (const claim of held) {
+      // Cut off for a whole lease: others take this worker for lost, and the effect should know.
+      if (nowMs - claim.confirmedAtMs >= leaseMs) claim.lost();
       if (nowMs - claim.renewedAtMs >= everyMs * 0.9) {
         claim.renewedAtMs = nowMs;
         renew(claim).catch((error: unknown) => report("failed", "renewal", error));
@@ -50,6 +55,7 @@ export function createLeases({ ledger, platform, report, leaseMs }: LeasesOption
 
   const renew = async (claim: Held) => {
     const kase = claim.stored.case;
+    const askedMs = claim.renewedAtMs;
     const applied = await ledger.apply({
       caseId: kase.caseId,
       by: kase.claim.by,
@@ -59,6 +65,7 @@ export function createLeases({ ledger, platform, report, leaseMs }: LeasesOption
     if (!held.has(claim)) return;
     if (applied.ok && applied.stored.case.state === "EXECUTING") {
       claim.stored = { case: applied.stored.case, head: applied.stored.head };
+      claim.confirmedAtMs = askedMs;
     } else if (!applied.ok) {
       held.delete(claim);
       report("leaseLost", () => summaryOf(applied.before));

@@ -11,6 +11,7 @@ import type { Platform } from "./platform.ts";
 
 /** What the guard did to a case, or why it could not. */
 export type Applied =
+  /** The case after it; where an acknowledgement was lost, as it was found, perhaps further on. */
   | { readonly ok: true; readonly stored: Stored }
   | { readonly ok: false; readonly refusal: Refusal; readonly before: Case | Absent };
 
@@ -68,14 +69,16 @@ export function createLedger(options: LedgerOptions): Ledger {
       const stored: Stored = { case: next, head };
       const step = { expected, next, head, entry, bind: bind ?? null };
       let done: boolean;
+      let latest = stored;
       try {
         done = await store.commit([step]);
       } catch (error) {
-        done = await landed(stored, error);
+        latest = await landed(stored, error);
+        done = true;
       }
       if (done) {
         if (entry !== null) options.committed?.(entry);
-        return { ok: true, stored };
+        return { ok: true, stored: latest };
       }
       known = undefined;
       // Somebody was faster. The first tries go at once; then a little apart from each other.
@@ -97,15 +100,18 @@ export function createLedger(options: LedgerOptions): Ledger {
     return reading.stored;
   };
 
-  /** A commit that threw may have landed all the same: reading again tells whose it was. */
-  const landed = async (stored: Stored, error: unknown): Promise<true> => {
+  /**
+   * A commit that threw may have landed all the same: reading again tells whose it was. Answers the
+   * case as it is now: others may have gone on from there.
+   */
+  const landed = async (stored: Stored, error: unknown): Promise<Stored> => {
     const { caseId, version } = stored.case;
     const reading = await read({ caseId, requestId: null }).catch(() => undefined);
     const found = reading?.stored;
     if (!found || found.case.version < version) throw error;
-    if (found.head === stored.head && found.case.version === version) return true;
+    if (found.head === stored.head && found.case.version === version) return found;
     const entries = await store.history(namespace, caseId);
-    if (entries.some((entry) => platform.sha256(entry.text) === stored.head)) return true;
+    if (entries.some((entry) => platform.sha256(entry.text) === stored.head)) return found;
     throw error;
   };
 

@@ -1,5 +1,6 @@
 import { mayRunAgain } from "../core/advance.ts";
 import type { Case, InDoubt } from "../core/case.ts";
+import { canonicalJson, type Json } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { immediate } from "../core/policy.ts";
 import type { Store } from "../core/store.ts";
@@ -129,7 +130,7 @@ export function createSweep(options: SweeperOptions): SweepOnce {
       caseId: kase.caseId,
       action: kase.intent.action,
       payload: kase.intent.payload,
-      payloadText: JSON.stringify(kase.intent.payload),
+      payloadText: canonicalText(kase.intent.payload),
       ignore: [],
       fingerprint: kase.intent.fingerprint,
       rules: handled.rules,
@@ -142,6 +143,12 @@ export function createSweep(options: SweeperOptions): SweepOnce {
       actor: entrance.actor,
     };
   }
+}
+
+/** A stored payload was canonical when it came; members with names like numbers come back in another order. */
+function canonicalText(payload: Json): string {
+  const canonical = canonicalJson(payload);
+  return canonical.ok ? canonical.text : JSON.stringify(payload);
 }
 
 type Counts = { -readonly [Name in keyof Sweep]: number };

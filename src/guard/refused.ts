@@ -22,7 +22,7 @@ export function refused(
       return new GuardError(
         "payload_conflict",
         `Case ${caseId} was opened with another policy, other outcomes or another \`allow\`.`,
-        at,
+        { ...at, next: "Ask with those it was opened with. Another policy needs a new case." },
       );
     case "signal_conflict":
       return new GuardError(
@@ -31,7 +31,11 @@ export function refused(
         { ...at, next: "A new vote needs a new signal id." },
       );
     case "retired":
-      return new GuardError("retired", `Case ${caseId} has ended and was pruned.`, at);
+      return new GuardError("retired", `Case ${caseId} has ended and was pruned.`, {
+        ...at,
+        ...(before.state === "RETIRED" && before.effect === "once" ? doneBefore : {}),
+        next: "Do not do it again under another id, unless it is another effect.",
+      });
     case "absent":
       return new GuardError("not_found", `There is no case ${caseId}.`, at);
     case "not_eligible":
@@ -66,7 +70,12 @@ export function refused(
         at,
       );
     case "too_many":
-      return new GuardError("over_limit", `Case ${caseId} has reached a limit of its size.`, at);
+      return new GuardError("over_limit", `Case ${caseId} has reached a limit of its size.`, {
+        ...at,
+        effect: effectIn(state),
+        next: "Look at the case: what asks so often?",
+        forModel: "Not done by this call. Do not call it again; tell the person who asked.",
+      });
     case "settled":
     case "void":
     case "in_doubt":
@@ -80,14 +89,20 @@ export function refused(
     case "too_early":
     case "expired":
     case "unchanged":
-      return new GuardError(
-        "held",
-        `Case ${caseId} is ${state}: ${refusal.replaceAll("_", " ")}.`,
-        {
-          ...at,
-          next: "Look at the case before you go on.",
-          effect: state === "EXECUTING" || state === "IN_DOUBT" ? "unknown" : "none",
-        },
-      );
+      return new GuardError("held", `Case ${caseId} is ${state}.`, {
+        ...at,
+        ...(state === "SETTLED" ? doneBefore : {}),
+        next: "Nothing was changed. Look at the case before you go on.",
+        effect: effectIn(state),
+      });
   }
+}
+
+const doneBefore = {
+  first: "It was executed before, once; not by this call.",
+  forModel: "This was done before, once. Do not call it again, and not under another name.",
+} as const;
+
+function effectIn(state: ReturnType<typeof summaryOf>["state"]): "none" | "unknown" {
+  return state === "EXECUTING" || state === "IN_DOUBT" ? "unknown" : "none";
 }

@@ -15,7 +15,15 @@ import type { Applied, Ledger } from "./ledger.ts";
 import type { Platform } from "./platform.ts";
 import { refused } from "./refused.ts";
 import { returnedOf } from "./returned.ts";
-import { happened, inDoubt, inProgress, nothing, notPerformed, pending } from "./words.ts";
+import {
+  contradicted,
+  happened,
+  inDoubt,
+  inProgress,
+  nothing,
+  notPerformed,
+  pending,
+} from "./words.ts";
 
 /** Runs a claimed effect under its lease, and writes down how it ended. */
 export interface Runner {
@@ -42,7 +50,13 @@ export function createRunner(options: RunnerOptions): Runner {
     const { claim } = claimed.case;
     const ctx = contextOf(ask, claimed.case, platform);
     const lost = () => abort(ctx);
-    const held: Held = { stored: claimed, fence: claim.fence, lost, renewedAtMs: askedMs };
+    const held: Held = {
+      stored: claimed,
+      fence: claim.fence,
+      lost,
+      renewedAtMs: askedMs,
+      confirmedAtMs: askedMs,
+    };
     const hindrance = reasonNotToStart(ask, platform.monotonicMs() - askedMs);
     if (hindrance !== undefined) {
       return conclude(ask, held, { kind: "not_performed", reason: hindrance, final: false });
@@ -110,21 +124,38 @@ export function createRunner(options: RunnerOptions): Runner {
 
   const settle = async (held: Held, returned: Returned): Promise<Outcome> => {
     const { caseId, claim } = held.stored.case;
-    const told = ledger.now();
-    const occasion = { at: typeof told === "number" ? told : await told, nonce: platform.newId() };
+    const occasion = { at: await instantFor(held), nonce: platform.newId() };
     const happening = { type: "settle", fence: held.fence, ...returned } as const;
     const write = () =>
       ledger.apply({ caseId, by: claim.by, known: held.stored, occasion, happening });
     try {
-      return await written(held, returned, await write());
+      return await written(held, returned, await write(), occasion.nonce);
     } catch (error) {
       return postponed(held, returned, error, occasion, write);
     }
   };
 
-  const written = async (held: Held, returned: Returned, applied: Applied): Promise<Outcome> => {
+  /** It ran, so it is written down whatever the clock says: without one, at the last instant known. */
+  const instantFor = async ({ stored }: Held): Promise<number> => {
+    const known = stored.case.updatedAt;
+    try {
+      const now = await ledger.now();
+      return Number.isFinite(now) ? now : known;
+    } catch {
+      return known;
+    }
+  };
+
+  const written = async (
+    held: Held,
+    returned: Returned,
+    applied: Applied,
+    nonce: string,
+  ): Promise<Outcome> => {
     if (applied.ok) return standing(applied.stored.case, false);
     const { refusal, before } = applied;
+    const isOwn = before.state === "SETTLED" && before.receipt.settlementId === `st_${nonce}`;
+    if (isOwn) return standing(before, false);
     assert(before.state !== "ABSENT", "a claimed case exists");
     if (refusal === "stale_fence" || refusal === "settled" || refusal === "void") {
       return late(held, returned, before);
@@ -148,7 +179,7 @@ export function createRunner(options: RunnerOptions): Runner {
     unrecorded.set(kase.caseId, settled);
     report("unrecorded", () => summaryOf(kase), error);
     debts.owe(async () => {
-      await written(held, returned, await write());
+      await written(held, returned, await write(), occasion.nonce);
       unrecorded.delete(kase.caseId);
     });
     return happened(settled.receipt, false, false);
@@ -160,6 +191,10 @@ export function createRunner(options: RunnerOptions): Runner {
     const happening = { type: "late_result", fence: held.fence, ...returned } as const;
     const applied = await ledger.apply({ caseId, by: claim.by, happening });
     const kase = applied.ok ? applied.stored.case : before;
+    if (kase.state === "VOID") {
+      report("contradicted", () => summaryOf(kase), held.fence);
+      return contradicted(kase);
+    }
     if (kase.state !== "RETIRED" && fenceOf(kase) !== held.fence)
       report("duplicateEffect", () => summaryOf(kase), held.fence);
     return standing(kase, true);

@@ -1,4 +1,11 @@
-import { type Absent, type Case, type CaseSummary, type InDoubt, summaryOf } from "../core/case.ts";
+import {
+  type Absent,
+  type Case,
+  type CaseSummary,
+  type InDoubt,
+  summaryOf,
+  type Void,
+} from "../core/case.ts";
 import type { HeldOutcome, SettledOutcome } from "../core/outcome.ts";
 import type { NoneReceipt, OnceReceipt } from "../core/receipt.ts";
 
@@ -66,6 +73,18 @@ export function inDoubt(kase: InDoubt, mayRunAgain: boolean): HeldOutcome {
     next: `${facts} It will not run again by itself.${probing} Check with the provider, then: guard.resolve(caseId, { happened }, { by, evidence }).`,
     forModel:
       "Unknown whether it ran. Do not call it again. A person is checking; continue with other work or say that it is pending.",
+  };
+}
+
+/** It ran, and its case had been ended without effect: neither may be said of it alone. */
+export function contradicted(kase: Void): HeldOutcome {
+  return {
+    status: "in_doubt",
+    effect: "unknown",
+    case: summaryOf(kase),
+    next: `Case ${kase.caseId} ran, although it had been ended as ${kase.receipt.reason} meanwhile. Its result is in the journal. Check with the provider, and undo it there if it must not be.`,
+    forModel:
+      "It ran, but had been recorded as not to be done. Do not call it again. A person has to look at it.",
   };
 }
 

@@ -31,9 +31,18 @@ export function wrapped(
   termsOf(rules as never);
   const timeoutMs = span("timeoutMs", rules.timeoutMs ?? defaults.timeoutMs, 1);
 
+  const keyOf = (checked: unknown): string => {
+    try {
+      return rules.key(checked);
+    } catch (cause) {
+      const options = { cause, next: "Check the payload with `input` before its key is taken." };
+      throw new GuardError("invalid_request", `The key of "${action}" can't be taken.`, options);
+    }
+  };
+
   const asked = async (payload: unknown, options: GuardedCallOptions) => {
     const checked = rules.input === undefined ? payload : await validated(rules.input, payload);
-    const caseId = name("key", rules.key(checked));
+    const caseId = name("key", keyOf(checked));
     const requestId = options.requestId ?? caseId;
     return admit(
       { ...rules, ...options, action, caseId, requestId, payload: checked } as never,

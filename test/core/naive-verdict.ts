@@ -3,7 +3,7 @@ import type { Signal } from "../../src/core/signal.ts";
 import type { Evidence } from "../../src/core/verdict.ts";
 
 /**
- * The reference for verdicts, written from DESIGN.md alone: it shares no code with `src/core`, and
+ * The reference for verdicts, written from `docs/policies.md` alone: it shares no code with `src/core`, and
  * counts with sets and with fractions of whole numbers.
  */
 export interface NaiveVerdict {

@@ -77,6 +77,18 @@ const occasions: {
     effect.finish("first");
     return running;
   },
+  async contradicted({ guard, turn, other }) {
+    const effect = gated();
+    const running = guard().execute(call(effect.run));
+    await effect.started;
+    turn(60);
+    const another = other();
+    await another.reconcile();
+    await another.resolve("r1", { happened: false }, { by: "ana", evidence: "not seen" });
+    await another.case("r1").withdraw({ by: "ana", reason: "not wanted any more" });
+    effect.finish("paid");
+    return running;
+  },
   async failed({ guard }) {
     const probe = () => {
       throw new Error("the provider is down");
@@ -113,6 +125,7 @@ describe("each hook is called, with what it is about", () => {
     leaseLost: [expect.objectContaining({ caseId: "r1", state: "IN_DOUBT", action: "pay" })],
     unrecorded: [expect.objectContaining({ caseId: "r1" }), expect.anything()],
     duplicateEffect: [expect.objectContaining({ caseId: "r1", state: "SETTLED" }), 1],
+    contradicted: [expect.objectContaining({ caseId: "r1", state: "VOID" }), 1],
     failed: ["probe", "the provider is down"],
   };
 

@@ -44,6 +44,7 @@ export function world(options: GuardOptions = {}): World {
     leaseLost: tell("leaseLost"),
     unrecorded: tell("unrecorded"),
     duplicateEffect: tell("duplicateEffect"),
+    contradicted: tell("contradicted"),
     failed: tell("failed"),
   };
   const another = (more: Options = {}): Guard =>
