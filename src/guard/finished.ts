@@ -12,7 +12,7 @@ export interface FinishedCases {
   /** The end of the case that a request is bound to, if it is remembered. */
   find(requestId: string): Finished | undefined;
   keep(ask: Ask, intent: Intent, receipt: OnceReceipt | NoneReceipt): void;
-  /** After pruning: what is retired must be refused, not replayed. */
+  /** After pruning by this guard: what it retired is refused, not replayed. */
   forget(): void;
 }
 

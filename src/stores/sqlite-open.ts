@@ -108,8 +108,21 @@ export function openSession<T>(
   prepareOn: (connection: Connection) => T,
 ): Session<T> {
   let connection: Connection | undefined = openConnection(options);
-  let prepared: T | undefined = prepareOn(connection);
+  let prepared: T | undefined = preparedOn(connection);
   const { file } = connection;
+
+  /** What can't be prepared on is not a database of ours, whatever its header says. */
+  function preparedOn(opened: Connection): T {
+    try {
+      return prepareOn(opened);
+    } catch (error) {
+      opened.db.close();
+      if (!/no such (table|column)/.test(String(error))) throw error;
+      throw new GuardError("store_corrupt", `"${options.path}" lacks what its schema says.`, {
+        cause: error,
+      });
+    }
+  }
 
   function drop(): void {
     const { db } = connection ?? {};
@@ -124,7 +137,7 @@ export function openSession<T>(
       if (prepared === undefined) {
         // A short wait: this may be the main thread, and the first opening has done the long ones.
         connection = openConnection({ path: options.path, busyMs: 1_000, file });
-        prepared = prepareOn(connection);
+        prepared = preparedOn(connection);
       }
       try {
         return work(prepared);

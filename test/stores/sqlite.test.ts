@@ -320,6 +320,13 @@ describe("a file that is not ours", () => {
     await storeAt(path).close();
   });
 
+  test("one that has our name and lacks our tables is refused", async () => {
+    const path = newPath();
+    await storeAt(path).close();
+    behind(path, "DROP TABLE unfinished");
+    expect(codeOf(() => sqliteStore({ path }))).toBe("store_corrupt");
+  });
+
   test("another program's database is refused, and left as it was", () => {
     for (const sql of [
       "CREATE TABLE t (x)",
