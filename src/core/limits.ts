@@ -35,6 +35,8 @@ export const limits = {
   ignoredPaths: 32,
   /** Tries of one commit before the guard answers `store_contended`. */
   commitTries: 64,
+  /** Doubts that one sweep looks into at a time. */
+  probesAtOnce: 8,
   /** Doublings of the pause between probes that find nothing out. */
   probeDoublings: 12,
   /** Rows in one page of a listing or of the journal feed. */

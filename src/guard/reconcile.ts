@@ -59,41 +59,60 @@ export function createSweep(options: SweeperOptions): SweepOnce {
         limit: limits.pageRows,
         ...(after === undefined ? {} : { after }),
       });
-      for (const kase of page.items) {
-        try {
-          await attend(kase, only, count);
-        } catch (error) {
-          count.failed += 1;
-          report("failed", "sweep", error);
-        }
-      }
+      const doubts: InDoubt[] = [];
+      await each(page.items, 1, count, async (kase) => {
+        const doubt = await attend(kase, count);
+        if (doubt !== undefined) doubts.push(doubt);
+      });
+      // After the rest, and several at a time: a probe may be slow, and none may hold up the others.
+      await each(doubts, limits.probesAtOnce, count, (doubt) => clear(doubt, only, count));
       after = page.next ?? undefined;
     } while (after !== undefined);
     return count;
   };
 
-  async function attend(kase: Case, only: ReadonlySet<string> | undefined, count: Counts) {
+  /** So many at a time; what fails is counted and left to the next sweep. */
+  async function each<T>(
+    items: readonly T[],
+    atOnce: number,
+    count: Counts,
+    look: (item: T) => Promise<void>,
+  ): Promise<void> {
+    const rest = items.values();
+    const worker = async () => {
+      for (const item of rest) {
+        await look(item).catch((error: unknown) => {
+          count.failed += 1;
+          report("failed", "sweep", error);
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, worker));
+  }
+
+  /** What can be done by the clock alone; answers a doubt that is left to clear. */
+  async function attend(kase: Case, count: Counts): Promise<InDoubt | undefined> {
     switch (kase.state) {
       case "OPEN":
       case "RESOLVED_PROVISIONAL":
       case "IN_RECONCILIATION": {
         const done = await tell(kase, "expire");
         if (done !== undefined) count.expired += 1;
-        return;
+        return undefined;
       }
       case "EXECUTING": {
         const doubted = await tell(kase, "lease_ended");
-        if (doubted?.state !== "IN_DOUBT") return;
+        if (doubted?.state !== "IN_DOUBT") return undefined;
         count.doubted += 1;
-        return clear(doubted, only, count);
+        return doubted;
       }
       case "IN_DOUBT":
-        return clear(kase, only, count);
+        return kase;
       case "FINAL":
       case "SETTLED":
       case "VOID":
       case "RETIRED":
-        return;
+        return undefined;
     }
   }
 

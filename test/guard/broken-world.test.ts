@@ -229,3 +229,36 @@ describe("a wrong call is told so before anything starts", () => {
     expect((await errorOf(pay({} as never))).code).toBe("invalid_request");
   });
 });
+
+test("a slow probe doesn't hold up the others of its sweep", async () => {
+  const made = world();
+  const asked = new Set<string>();
+  const pay = made.guard.wrap("pay", {
+    key: (payload: { id: string }) => payload.id,
+    settlingMs: 0,
+    run: () => {
+      throw new Error("reset");
+    },
+    async probe({ id }) {
+      asked.add(id);
+      // The first answers only after all the others were asked.
+      if (id === "a") await until(() => asked.size === 3);
+      return { happened: true };
+    },
+  });
+  for (const id of ["a", "b", "c"]) {
+    await made.another().execute({
+      ...call(() => {
+        throw new Error("reset");
+      }),
+      requestId: id,
+      payload: { id },
+      probe: () => "unknown" as const,
+      settlingMs: 1_000,
+      waitMs: 0,
+    });
+  }
+  made.turn(1_000);
+  expect(await made.guard.reconcile()).toMatchObject({ settled: 3, failed: 0 });
+  expect(await pay({ id: "a" })).toBeUndefined();
+});
