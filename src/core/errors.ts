@@ -123,7 +123,7 @@ function modelText(code: GuardErrorCode, effect: EffectKnown): string {
     case "payload_conflict":
       return "Not executed: something else was asked for under this name before. Do not try another name; tell the person who asked.";
     case "retired":
-      return "This name was used before and is closed. Do not call it again, and not under another name; tell the person who asked.";
+      return "Not executed by this call: this name was used before and is closed. Do not call it again, and not under another name; tell the person who asked.";
     case "unauthorized":
     case "forbidden":
     case "not_found":

@@ -13,6 +13,8 @@ export interface Held {
   readonly lost: () => void;
   /** When a renewal was last tried, on the monotonic clock. */
   renewedAtMs: number;
+  /** Its receipt is still to be written: until then others should take it for alive. */
+  owed: boolean;
   /** When the store last confirmed the claim. */
   confirmedAtMs: number;
 }

@@ -56,6 +56,7 @@ export function createRunner(options: RunnerOptions): Runner {
       lost,
       renewedAtMs: askedMs,
       confirmedAtMs: askedMs,
+      owed: false,
     };
     const hindrance = reasonNotToStart(ask, platform.monotonicMs() - askedMs);
     if (hindrance !== undefined) {
@@ -70,7 +71,7 @@ export function createRunner(options: RunnerOptions): Runner {
       followLate(ask, held, rest);
       return await conclude(ask, held, { kind: "unknown", reason: "timed_out", error: null });
     } finally {
-      leases.remove(held);
+      if (!held.owed) leases.remove(held);
     }
   };
 
@@ -177,10 +178,12 @@ export function createRunner(options: RunnerOptions): Runner {
     assert(foreseen.ok && foreseen.next.state === "SETTLED", "a holder may settle");
     const settled = foreseen.next;
     unrecorded.set(kase.caseId, settled);
+    held.owed = true;
     report("unrecorded", () => summaryOf(kase), error);
     debts.owe(async () => {
       await written(held, returned, await write(), occasion.nonce);
       unrecorded.delete(kase.caseId);
+      leases.remove(held);
     });
     return happened(settled.receipt, false, false);
   };
