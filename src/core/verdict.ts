@@ -61,7 +61,7 @@ export function judge(policy: Policy, evidence: Evidence): Verdict {
   };
 }
 
-export function tallyOf(votes: readonly Signal[]): readonly Tally[] {
+function tallyOf(votes: readonly Signal[]): readonly Tally[] {
   const outcomes = [...new Set(votes.map((vote) => vote.outcome))].sort(byCodeUnit);
   return outcomes.map((outcome) => ({
     outcome,

@@ -1,4 +1,3 @@
-import type { Json } from "../core/json.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Policy } from "../core/policy.ts";
 
@@ -114,7 +113,3 @@ export interface SchemaIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
-
-/** Any payload or value, where its type doesn't matter. */
-export type AnyRules = ActionRules<never, unknown>;
-export type { Json };
