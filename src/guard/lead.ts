@@ -9,7 +9,7 @@ import { type Ask, fingerprintOf } from "./ask.ts";
 import type { Debts } from "./debts.ts";
 import type { FinishedCases } from "./finished.ts";
 import type { Report } from "./hooks.ts";
-import { boundElsewhere, type Ledger } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Platform } from "./platform.ts";
 import type { Prober } from "./probe.ts";
 import { refused } from "./refused.ts";
@@ -94,7 +94,9 @@ export function createLeader(options: LeaderOptions): Leader {
     /** One step; an outcome where it is the last. */
     async function next(): Promise<Outcome | undefined> {
       if (known === undefined) {
-        ({ known, bound } = await look(ask));
+        const reading = await ledger.look(ask.caseId, ask.requestId);
+        known = reading.stored;
+        bound = reading.bound !== null;
         way.found(known !== null);
       }
       const kase = known?.case ?? absent(ask);
@@ -152,13 +154,6 @@ export function createLeader(options: LeaderOptions): Leader {
           return;
       }
     }
-  };
-
-  const look = async (ask: Ask): Promise<{ known: Stored | null; bound: boolean }> => {
-    const { caseId, requestId } = ask;
-    const reading = await ledger.read({ caseId, requestId });
-    if (reading.bound !== null && reading.bound !== caseId) throw boundElsewhere(requestId, caseId);
-    return { known: reading.stored, bound: reading.bound !== null };
   };
 
   /** The same id with another action or payload is a conflict in every state, before anything else. */
@@ -237,9 +232,10 @@ export function createLeader(options: LeaderOptions): Leader {
   /** A store that takes nothing may still tell: what has ended is answered, whatever else is broken. */
   const endedOr = async (ask: Ask, error: unknown): Promise<Refusal> => {
     if (!isStoreTrouble(error)) throw error;
-    const { known } = await look(ask).catch(() => ({ known: null }));
-    if (known?.case.state === "SETTLED") return "settled";
-    if (known?.case.state === "VOID") return "void";
+    const reading = await ledger.look(ask.caseId, ask.requestId).catch(() => undefined);
+    const state = reading?.stored?.case.state;
+    if (state === "SETTLED") return "settled";
+    if (state === "VOID") return "void";
     throw error;
   };
 

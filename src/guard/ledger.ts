@@ -31,6 +31,8 @@ export interface Change {
 export interface Ledger {
   readonly now: () => number | Promise<number>;
   readonly read: (ids: { caseId: CaseId | null; requestId: RequestId | null }) => Promise<Reading>;
+  /** Reads the case of a request. One that is bound to another case is a conflict here and now. */
+  readonly look: (caseId: CaseId, requestId: RequestId | null) => Promise<Reading>;
   readonly apply: (change: Change) => Promise<Applied>;
 }
 
@@ -53,7 +55,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     const { caseId, by, happening, bind } = change;
     let known = change.known;
     for (let tries = 0; tries < limits.commitTries; tries += 1) {
-      if (known === undefined) known = await current(caseId, bind);
+      if (known === undefined) known = (await look(caseId, bind ?? null)).stored;
       const before = known?.case ?? ({ state: "ABSENT", namespace, caseId } satisfies Absent);
       const told = change.occasion?.at ?? now();
       const at = typeof told === "number" ? told : await told;
@@ -91,13 +93,12 @@ export function createLedger(options: LedgerOptions): Ledger {
     );
   };
 
-  /** The case as it is; a request id that is bound to another case is a conflict here and now. */
-  const current = async (caseId: CaseId, bind: RequestId | undefined): Promise<Stored | null> => {
-    const reading = await read({ caseId, requestId: bind ?? null });
-    if (reading.bound !== null && reading.bound !== caseId) {
-      throw boundElsewhere(bind ?? "", caseId);
+  const look: Ledger["look"] = async (caseId, requestId) => {
+    const reading = await read({ caseId, requestId });
+    if (requestId !== null && reading.bound !== null && reading.bound !== caseId) {
+      throw boundElsewhere(requestId, caseId);
     }
-    return reading.stored;
+    return reading;
   };
 
   /**
@@ -115,7 +116,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     throw error;
   };
 
-  return { now, read, apply };
+  return { now, read, look, apply };
 }
 
 export function boundElsewhere(requestId: string, caseId: string): GuardError {

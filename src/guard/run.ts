@@ -132,7 +132,7 @@ export function createRunner(options: RunnerOptions): Runner {
     try {
       return await written(held, returned, await write(), occasion.nonce);
     } catch (error) {
-      return postponed(held, returned, error, occasion, write);
+      return postponed(held, returned, error, { ...happening, ...occasion }, write);
     }
   };
 
@@ -169,19 +169,18 @@ export function createRunner(options: RunnerOptions): Runner {
     held: Held,
     returned: Returned,
     error: unknown,
-    occasion: { readonly at: number; readonly nonce: string },
+    told: Happening & { readonly at: number; readonly nonce: string },
     write: () => Promise<Applied>,
   ): Outcome => {
     const kase = held.stored.case;
-    const event = { type: "settle", fence: held.fence, ...returned } as const;
-    const foreseen = transition(kase, { ...event, ...occasion, by: kase.claim.by });
+    const foreseen = transition(kase, { ...told, by: kase.claim.by });
     assert(foreseen.ok && foreseen.next.state === "SETTLED", "a holder may settle");
     const settled = foreseen.next;
     unrecorded.set(kase.caseId, settled);
     held.owed = true;
     report("unrecorded", () => summaryOf(kase), error);
     debts.owe(async () => {
-      await written(held, returned, await write(), occasion.nonce);
+      await written(held, returned, await write(), told.nonce);
       unrecorded.delete(kase.caseId);
       leases.remove(held);
     });
