@@ -98,5 +98,6 @@ export type { CaseHandle, CaseOptions, SignalAnswer, SignalInput } from "./guard
 export type { CaseQuery, FeedEntry, SubscribeQuery } from "./guard/feed.ts";
 export type { Guard, GuardOptions, Resolution, WorkOptions } from "./guard/guard.ts";
 export type { Hooks } from "./guard/hooks.ts";
+export type { Platform } from "./guard/platform.ts";
 export type { Sweep } from "./guard/reconcile.ts";
 export { memoryStore } from "./stores/memory.ts";

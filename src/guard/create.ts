@@ -41,7 +41,11 @@ export function guardOver(
     waitMs: span("waitMs", options.waitMs ?? defaults.waitMs, 0),
   };
   const { namespace } = entrance;
-  const platform: Platform = options.ids === undefined ? system : { ...system, newId: options.ids };
+  const platform: Platform = {
+    ...system,
+    ...options.platform,
+    ...(options.ids === undefined ? {} : { newId: options.ids }),
+  };
   const report = reporter(options.hooks, platform);
   const committed =
     options.hooks?.committed === undefined

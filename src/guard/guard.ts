@@ -6,6 +6,7 @@ import type { Call, GuardedFunction, StandardSchema, WrapRules } from "./call.ts
 import type { Approver, CaseHandle, CaseOptions } from "./decide.ts";
 import type { CaseQuery, FeedEntry, SubscribeQuery } from "./feed.ts";
 import type { Hooks } from "./hooks.ts";
+import type { Platform } from "./platform.ts";
 import type { Sweep } from "./reconcile.ts";
 
 /** How a guard is made. All times are milliseconds. */
@@ -24,6 +25,8 @@ export interface GuardOptions {
   readonly clock?: () => number;
   /** For tests: names that were never used before, instead of random ones. */
   readonly ids?: () => string;
+  /** For simulations: timers, chance and a stopwatch of your own. What is left out is the system's. */
+  readonly platform?: Partial<Platform>;
 }
 
 /** What a person found out about a case in doubt. */
