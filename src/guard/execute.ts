@@ -1,4 +1,5 @@
 import { type Absent, type CaseSummary, type Executing, summaryOf } from "../core/case.ts";
+import { isStoreTrouble } from "../core/errors.ts";
 import type { Outcome } from "../core/outcome.ts";
 import { type Ask, fingerprintOf } from "./ask.ts";
 import type { Finished, FinishedCases } from "./finished.ts";
@@ -30,9 +31,21 @@ export interface ExecuteOptions {
 /** One ask of this process that is under way. Its twins wait for it instead of asking the store. */
 interface Flight {
   readonly ask: Ask;
+  /** Its place among the asks and flights of this process. */
+  readonly since: number;
   /** The case it holds, once it does: what it asks for is then what the case holds. */
   held: Executing | undefined;
+  /** Its effect is under way right now. */
+  runs: boolean;
   done: Promise<Outcome>;
+}
+
+/** How long an ask may wait, and when it came. */
+interface Stay {
+  /** On the monotonic clock. */
+  readonly deadlineMs: number;
+  /** Its place among the asks and flights of this process. */
+  readonly arrival: number;
 }
 
 /** Above this share of asks whose case was there already, a read before spares more than it costs. */
@@ -41,18 +54,20 @@ const readFirstAbove = 0.1;
 export function createExecute(options: ExecuteOptions): Performing {
   const { leader, runner, finished, platform, report } = options;
   const flights = new Map<string, Flight>();
+  let arrivals = 0;
   /** Of the latest asks that came to the store, how many found their case there. */
   let knownShare = 0;
 
   const execute: Execute = (ask) => {
     const found = finished.find(ask.requestId);
     if (found !== undefined) return replay(ask, found);
-    return depart(ask, platform.monotonicMs() + ask.waitMs);
+    arrivals += 1;
+    return depart(ask, { deadlineMs: platform.monotonicMs() + ask.waitMs, arrival: arrivals });
   };
 
-  const depart = (ask: Ask, deadlineMs: number): Promise<Outcome> => {
+  const depart = (ask: Ask, stay: Stay): Promise<Outcome> => {
     const flight = flights.get(ask.caseId);
-    return flight === undefined ? lead(ask, deadlineMs) : join(ask, flight, deadlineMs);
+    return flight === undefined ? lead(ask, stay.deadlineMs) : join(ask, flight, stay);
   };
 
   const replay = async (ask: Ask, found: Finished): Promise<Outcome> => {
@@ -85,6 +100,10 @@ export function createExecute(options: ExecuteOptions): Performing {
     const readFirst = knownShare > readFirstAbove || !ask.opens || ask.signal?.aborted === true;
     const claimed = (kase: Executing) => {
       flight.held = kase;
+      flight.runs = true;
+    };
+    const ended = () => {
+      flight.runs = false;
     };
     let counted = false;
     const found = (existed: boolean) => {
@@ -92,8 +111,9 @@ export function createExecute(options: ExecuteOptions): Performing {
       counted = true;
       knownShare += ((existed ? 1 : 0) - knownShare) / 32;
     };
-    const done = leader.lead(ask, { deadlineMs, readFirst, claimed, found });
-    const flight: Flight = { ask, held: undefined, done };
+    const done = leader.lead(ask, { deadlineMs, readFirst, claimed, ended, found });
+    arrivals += 1;
+    const flight: Flight = { ask, since: arrivals, held: undefined, runs: false, done };
     flights.set(ask.caseId, flight);
     const landed = () => {
       flights.delete(ask.caseId);
@@ -117,21 +137,30 @@ export function createExecute(options: ExecuteOptions): Performing {
     }
   };
 
-  const join = async (ask: Ask, flight: Flight, deadlineMs: number): Promise<Outcome> => {
+  const join = async (ask: Ask, flight: Flight, stay: Stay): Promise<Outcome> => {
+    const { deadlineMs, arrival } = stay;
     const same = holdsSame(ask, flight.ask);
+    // What an older flight has found out may have changed before this ask came: others ran it since.
+    const isFresh = flight.runs || flight.since > arrival;
     if (!same && flight.held !== undefined) throw conflict(ask);
-    // Until the leader holds the case, its payload may be the one in conflict: wait, then look.
-    const done = same ? flight.done : flight.done.catch(() => undefined);
+    // Until the leader holds the case, its payload may be the one in conflict: wait, then look. What
+    // it was refused for (its request id, its policy) may be its own, too; a broken store is everybody's.
+    const done = flight.done.catch((error: unknown) => {
+      if (same && isStoreTrouble(error)) throw error;
+      return undefined;
+    });
     const outcome = await beforeDeadline(done, ask, deadlineMs);
     if (outcome === "late") return inProgress(flight.held ?? absent(ask));
     const left = deadlineMs - platform.monotonicMs();
-    if (!same || outcome === undefined) return depart(ask, deadlineMs);
+    if (!same || outcome === undefined) return depart(ask, stay);
+    const isEnd = outcome.status === "settled" || outcome.status === "void";
+    if (!isFresh && !isEnd) return depart(ask, stay);
     // What the leader gave up on, for a reason of its own, is not this caller's answer.
     const isLeaders =
       outcome.status === "in_progress" ||
       (outcome.status === "in_doubt" && ask.rules.probe !== undefined) ||
       (outcome.status === "not_performed" && flight.ask.signal?.aborted === true);
-    if (isLeaders && left > 0 && ask.signal?.aborted !== true) return depart(ask, deadlineMs);
+    if (isLeaders && left > 0 && ask.signal?.aborted !== true) return depart(ask, stay);
     if (outcome.status !== "settled") return outcome;
     if (ask.requestId !== flight.ask.requestId) await leader.attach(ask);
     report("replayed", () => ({

@@ -19,7 +19,6 @@ import { happened, notPerformed } from "./words.ts";
 
 /** Leads an ask from state to state until there is an answer or its time is over. */
 export interface Leader {
-  /** `claimed` is called once the case is held under this ask. */
   lead(ask: Ask, way: Way): Promise<Outcome>;
   /**
    * Binds another request to a case that holds what it asks for. The answer is known and true: a
@@ -35,7 +34,10 @@ export interface Way {
   readonly readFirst: boolean;
   /** Called with whether the case was there already; what counts is the first word. */
   readonly found: (existed: boolean) => void;
+  /** Called once the case is held under this ask, before its effect starts. */
   readonly claimed: (kase: Executing) => void;
+  /** Called when that effect has ended, before it is written down how. */
+  readonly ended: () => void;
 }
 
 export interface LeaderOptions {
@@ -75,6 +77,7 @@ export function createLeader(options: LeaderOptions): Leader {
 
   const lead: Leader["lead"] = async (ask, way) => {
     let known: Stored | null | undefined = way.readFirst ? undefined : null;
+    let looked = way.readFirst;
     let bound = false;
     let ran: Outcome | undefined;
     let lookMs = firstLookMs;
@@ -96,6 +99,7 @@ export function createLeader(options: LeaderOptions): Leader {
       if (known === undefined) {
         const reading = await ledger.look(ask.caseId, ask.requestId);
         known = reading.stored;
+        looked = true;
         bound = reading.bound !== null;
         way.found(known !== null);
       }
@@ -110,7 +114,10 @@ export function createLeader(options: LeaderOptions): Leader {
       const step = stepFor(ask, kase, { at, leftMs, opened, ran: ran !== undefined });
       switch (step.do) {
         case "answer":
-          return answer(ask, kase, { at, bound, ran });
+          if (looked) return answer(ask, kase, { at, bound, ran });
+          // That there is no such case was only supposed, to spare a read.
+          known = undefined;
+          return;
         case "open":
           known = await open(ask, known);
           opened = true;
@@ -133,7 +140,7 @@ export function createLeader(options: LeaderOptions): Leader {
           if (claimed.case.version === 1) way.found(false);
           way.claimed(claimed.case);
           mine = claimed.case.claim.holder;
-          ran = await runner.run(ask, claimed, askedMs);
+          ran = await runner.run(ask, claimed, askedMs, way.ended);
           if (ran.status === "settled") return remember(ask, ran, claimed.case);
           // Only a doubt that still stands can be cleared by going on.
           if (ran.case.state !== "IN_DOUBT") return ran;

@@ -65,12 +65,14 @@ export function createLeases({ ledger, platform, report, leaseMs }: LeasesOption
       happening: (at) => ({ type: "renew", fence: claim.fence, leaseUntil: at + leaseMs }),
     });
     if (!held.has(claim)) return;
-    if (applied.ok && applied.stored.case.state === "EXECUTING") {
-      claim.stored = { case: applied.stored.case, head: applied.stored.head };
+    const now = applied.ok ? applied.stored.case : applied.before;
+    // Written, or written and then gone on from by others: what was found may be another one's claim.
+    if (applied.ok && now.state === "EXECUTING" && now.claim.holder === kase.claim.holder) {
+      claim.stored = { case: now, head: applied.stored.head };
       claim.confirmedAtMs = askedMs;
-    } else if (!applied.ok) {
+    } else {
       held.delete(claim);
-      report("leaseLost", () => summaryOf(applied.before));
+      report("leaseLost", () => summaryOf(now));
       claim.lost();
     }
   };

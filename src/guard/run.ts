@@ -27,8 +27,16 @@ import {
 
 /** Runs a claimed effect under its lease, and writes down how it ended. */
 export interface Runner {
-  /** `askedMs`: when the claim was asked for, on the monotonic clock. */
-  run(ask: Ask, claimed: Stored & { readonly case: Executing }, askedMs: number): Promise<Outcome>;
+  /**
+   * `askedMs`: when the claim was asked for, on the monotonic clock. `ended` is called when the effect
+   * has ended, before that is written down.
+   */
+  run(
+    ask: Ask,
+    claimed: Stored & { readonly case: Executing },
+    askedMs: number,
+    ended: () => void,
+  ): Promise<Outcome>;
   /** A receipt that could not be written yet, of a case that ran here. */
   unrecorded(caseId: string): Settled | undefined;
 }
@@ -46,7 +54,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const { ledger, leases, debts, platform, report, leaseMs } = options;
   const unrecorded = new Map<string, Settled>();
 
-  const run: Runner["run"] = async (ask, claimed, askedMs) => {
+  const run: Runner["run"] = async (ask, claimed, askedMs, ended) => {
     const { claim } = claimed.case;
     const ctx = contextOf(ask, claimed.case, platform);
     const lost = () => abort(ctx);
@@ -60,12 +68,14 @@ export function createRunner(options: RunnerOptions): Runner {
     };
     const hindrance = reasonNotToStart(ask, platform.monotonicMs() - askedMs);
     if (hindrance !== undefined) {
+      ended();
       return conclude(ask, held, { kind: "not_performed", reason: hindrance, final: false });
     }
     leases.add(held);
     try {
       const rest = endOf(ask, claimed.case, ctx);
       const ending = await inTime(rest, ask.timeoutMs);
+      ended();
       if (ending !== undefined) return await conclude(ask, held, ending);
       lost();
       followLate(ask, held, rest);
@@ -223,7 +233,9 @@ export function createRunner(options: RunnerOptions): Runner {
   /** How a claim ended that could not be written down: the caller is told the truth all the same. */
   const untold = (ask: Ask, held: Held, happening: Happening): Outcome => {
     const at = held.stored.case.updatedAt;
-    const event = { ...happening, at, by: ask.actor, nonce: platform.newId() };
+    // The end of a case is told once it is written: a receipt that isn't might never be.
+    const told = happening.type === "release" ? { ...happening, final: false } : happening;
+    const event = { ...told, at, by: ask.actor, nonce: platform.newId() };
     const foreseen = transition(held.stored.case, event);
     assert(foreseen.ok, "a holder may speak");
     return standing(foreseen.next, false);

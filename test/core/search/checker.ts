@@ -1,5 +1,5 @@
 import type { Case } from "../../../src/core/case.ts";
-import { naiveTooLate } from "../naive-verdict.ts";
+import { naiveTooLate } from "../../../src/testing/simulation/naive-verdict.ts";
 import { intent } from "../samples.ts";
 import { evidenceOf } from "./hearing.ts";
 import type { Action, Run, Scenario, World } from "./world.ts";

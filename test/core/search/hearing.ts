@@ -2,7 +2,7 @@ import type { Case } from "../../../src/core/case.ts";
 import type { Happening } from "../../../src/core/event.ts";
 import type { Signal } from "../../../src/core/signal.ts";
 import type { Approval, Evidence } from "../../../src/core/verdict.ts";
-import { naiveVerdict } from "../naive-verdict.ts";
+import { naiveVerdict } from "../../../src/testing/simulation/naive-verdict.ts";
 import { event, intent } from "../samples.ts";
 import type { Action, Heard, Scenario, World } from "./world.ts";
 

@@ -5,7 +5,7 @@ import type { EffectTerms } from "../../../src/core/receipt.ts";
 import type { Transition } from "../../../src/core/refusal.ts";
 import type { Signal } from "../../../src/core/signal.ts";
 import type { Approval, Decision } from "../../../src/core/verdict.ts";
-import type { NaiveVerdict } from "../naive-verdict.ts";
+import type { NaiveVerdict } from "../../../src/testing/simulation/naive-verdict.ts";
 
 /** What is searched: the reducer, or a planted bug in its place. */
 export type Machine = (before: Case | Absent, event: Event) => Transition;

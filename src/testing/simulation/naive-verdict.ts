@@ -1,6 +1,6 @@
-import type { Policy } from "../../src/core/policy.ts";
-import type { Signal } from "../../src/core/signal.ts";
-import type { Evidence } from "../../src/core/verdict.ts";
+import type { Policy } from "../../core/policy.ts";
+import type { Signal } from "../../core/signal.ts";
+import type { Evidence } from "../../core/verdict.ts";
 
 /**
  * The reference for verdicts, written from `docs/policies.md` alone: it shares no code with `src/core`, and
@@ -43,7 +43,7 @@ export function naiveVerdict(policy: Policy, evidence: Evidence): NaiveVerdict {
       const votes = standing(evidence.signals);
       const sides = new Set(votes.map((s) => s.outcome));
       if (votes.length < policy.quorum || sides.size !== 1) return undecided;
-      return { status: "final", outcome: votes[0]!.outcome };
+      return { status: "final", outcome: votes[0]?.outcome ?? null };
     }
     case "approval": {
       const said = evidence.approvals.filter(
@@ -108,7 +108,7 @@ function standing(signals: readonly Signal[]): readonly Signal[] {
   return sources.map((source) => {
     const own = signals.filter((s) => s.source === source);
     own.sort((a, b) => a.at - b.at || (a.signalId < b.signalId ? -1 : 1));
-    return own.at(-1)!;
+    return own.at(-1) as Signal;
   });
 }
 
