@@ -20,12 +20,11 @@ export async function hunt(
   options: {
     readonly from: number;
     readonly seeds: number;
-    readonly progress: (done: number) => void;
   },
 ): Promise<Hunted> {
   const started = performance.now();
   const pieces = await withBug(bug, (worker) =>
-    runSeeds({ ...options, worker, stopsAtFault: true, twice: false }),
+    runSeeds({ ...options, worker, stopsAtFault: true, twice: false, progress: () => {} }),
   );
   const { broken, seeds } = totalOf(pieces);
   const first = broken[0];

@@ -1,4 +1,4 @@
-import { type Case, GuardError, type Step, type Store } from "../../index.ts";
+import { type Case, type Entry, GuardError, type Step, type Store } from "../../index.ts";
 import type { FaultKind } from "./faults.ts";
 import type { Life } from "./life.ts";
 import { epoch, strikes, type World } from "./world.ts";
@@ -62,10 +62,11 @@ export function connectionOf(world: World, life: Life, process: number, hints: H
   const land = async (steps: readonly Step[]): Promise<boolean> => {
     const landed = await store.commit(steps);
     for (const { next, entry, bind } of steps) {
-      const event =
-        entry === null ? "renew" : (JSON.parse(entry) as { event: { type: string } }).event.type;
-      trace.note(`${life.name} ${event} ${next.caseId} v${next.version} ${next.state}: ${landed}`);
-      if (landed) witness.landed(next, entry, bind);
+      const event = entry === null ? null : (JSON.parse(entry) as Entry).event;
+      trace.note(
+        `${life.name} ${event?.type ?? "renew"} ${next.caseId} v${next.version} ${next.state}: ${landed}`,
+      );
+      if (landed) witness.landed(next, event, bind);
     }
     if (landed) hintAll();
     return landed;

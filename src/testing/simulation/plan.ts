@@ -62,15 +62,14 @@ export type Variant = "a" | "b";
 /** Enough acts for the hungriest world; most end before. */
 const longest = 400;
 
-export function planOf(setting: Setting, chance: Chance): readonly Act[] {
-  const acts: Act[] = [];
+/** One act after the other, as far as they are asked for. */
+export function* planOf(setting: Setting, chance: Chance): Generator<Act> {
   let at = 0;
   for (let id = 1; id <= longest; id += 1) {
     // Bursts: what happens at almost the same time is what races.
     at += chance.happens(0.6) ? chance.between(0, 8) : chance.between(20, 1_500);
-    acts.push({ id, at, ...deed(setting, chance, id, at) });
+    yield { id, at, ...deed(setting, chance, id, at) };
   }
-  return acts;
 }
 
 function deed(setting: Setting, chance: Chance, id: number, at: number): Deed {

@@ -101,14 +101,15 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
 async function live(
   world: World,
   doing: Doing,
-  plan: readonly Act[],
+  plan: Iterable<Act>,
   keep: ReadonlySet<number> | undefined,
 ): Promise<readonly Act[]> {
   const { agenda, witness, faults } = world;
   const done: Act[] = [];
   for (const act of plan) {
     const isEnough = done.length >= enough.acts && faults.total() >= enough.faults;
-    if (keep === undefined ? isEnough : !keep.has(act.id)) continue;
+    if (keep === undefined && isEnough) break;
+    if (keep?.has(act.id) === false) continue;
     let isDue = false;
     agenda.after(act.at - agenda.now(), () => {
       isDue = true;

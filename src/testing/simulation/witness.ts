@@ -1,4 +1,4 @@
-import type { Case, Entry, Outcome } from "../../index.ts";
+import type { Case, Event, Outcome } from "../../index.ts";
 import { isGuardError } from "../../index.ts";
 import { type Attempt, type Book, contentOf, newBook } from "./book.ts";
 import { answerFault, anyErrorFault, type CallSeen, errorFault } from "./check-answers.ts";
@@ -16,7 +16,7 @@ export interface Witness {
   book(caseId: string): Book;
   readonly books: readonly Book[];
   /** A commit landed. */
-  landed(next: Case, entry: string | null, bind: string | null): void;
+  landed(next: Case, event: Event | null, bind: string | null): void;
   /** A case was pruned. */
   retired(next: Case): void;
   started(attempt: Attempt): void;
@@ -48,9 +48,8 @@ export function createWitness(cases: readonly CaseSetting[]): Witness {
     fault: () => fault,
     book: bookOf,
     books: [...books.values()],
-    landed(next, entry, bind) {
+    landed(next, event, bind) {
       const book = bookOf(next.caseId);
-      const event = entry === null ? null : (JSON.parse(entry) as Entry).event;
       const landing = { next, event };
       blame(landingFault(book, landing));
       keep(book, landing);

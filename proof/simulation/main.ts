@@ -1,0 +1,106 @@
+/** `npm run simulate`: many seeds, or one with all that happened in it. */
+import { parseArgs } from "node:util";
+import type { Act } from "../../src/testing/simulation/plan.ts";
+import { shrink } from "../../src/testing/simulation/shrink.ts";
+import { simulate } from "../../src/testing/simulation/simulate.ts";
+import { createProgress } from "../progress.ts";
+import { bugs } from "./bugs.ts";
+import { runSeeds } from "./crew.ts";
+import { hunt } from "./hunt.ts";
+import { totalOf } from "./total.ts";
+
+const usage = `npm run simulate -- [options]
+
+Runs the guard in simulated worlds and asserts the promises after each step. The same seed is the same world.
+
+  --seeds N    how many worlds (default 10,000)
+  --from S     the first seed (default 1)
+  --twice      run each a second time: what happens must be the same
+  --seed X     one world, and all that happens in it; one that breaks a promise is cut down first
+  --keep IDS   with --seed: only these acts of its plan (1,5,9)
+  --planted    plant each known bug into a copy of the sources, and hunt it with the seeds (default 50,000)
+`;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string" },
+    from: { type: "string", default: "1" },
+    twice: { type: "boolean", default: false },
+    seed: { type: "string" },
+    keep: { type: "string" },
+    planted: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+if (values.help) console.log(usage);
+else if (values.seed !== undefined) await one(whole("seed", values.seed), values.keep);
+else if (values.planted) await planted(whole("seeds", values.seeds ?? "50000"));
+else await many(whole("seeds", values.seeds ?? "10000"));
+
+function whole(name: string, text: string): number {
+  const value = Number(text.replaceAll(/[,_]/g, ""));
+  if (!Number.isSafeInteger(value) || value < 0) {
+    console.error(`--${name} must be a whole number from 0 on.`);
+    process.exit(2);
+  }
+  return value;
+}
+
+async function many(seeds: number): Promise<void> {
+  const from = whole("from", values.from);
+  const bar = createProgress("simulation", process.stderr);
+  const pieces = await runSeeds({
+    from,
+    seeds,
+    stopsAtFault: false,
+    twice: values.twice,
+    progress: (done) => bar.show(done, seeds, "seeds"),
+  });
+  bar.end();
+  const total = totalOf(pieces);
+  for (const [kind, count] of Object.entries(total.counts).sort()) {
+    console.log(`${String(count).padStart(10)}  ${kind}`);
+  }
+  for (const kind of total.neverFired) console.log(`     never  ${kind}`);
+  for (const { seed, fault } of total.broken.slice(0, 20)) {
+    console.log(`\n${fault}\n  npm run simulate -- --seed ${seed}`);
+  }
+  for (const seed of total.unlike) console.log(`\nTwo runs of seed ${seed} differ.`);
+  console.log(
+    `\n${total.seeds} seeds from ${from}, ${total.faults} faults (at least ${total.fewestFaults} a seed), ` +
+      `${total.starts} effects, ${total.settled} receipts, trace ${total.traceHash}: ` +
+      `${total.broken.length} promises broken`,
+  );
+  process.exitCode = total.broken.length + total.unlike.length > 0 ? 1 : 0;
+}
+
+async function one(seed: number, keep: string | undefined): Promise<void> {
+  const kept = keep === undefined ? {} : { keep: new Set(keep.split(",").map(Number)) };
+  let run = await simulate({ seed, ...kept, keepsTrace: true });
+  if (run.fault !== undefined && keep === undefined) {
+    run = await shrink({ seed, keepsTrace: true });
+    console.log(`Cut down to ${run.acts.length} acts:\n`);
+    for (const act of run.acts) console.log(actText(act));
+    const ids = run.acts.map((act) => act.id).join();
+    console.log(`\nnpm run simulate -- --seed ${seed} --keep ${ids}\n`);
+  }
+  for (const line of run.trace) console.log(line);
+  console.log(`\n${run.fault ?? "All promises held."} Trace ${run.traceHash}.`);
+  process.exitCode = run.fault === undefined ? 0 : 1;
+}
+
+async function planted(seeds: number): Promise<void> {
+  for (const bug of bugs) {
+    const found = await hunt(bug, { from: whole("from", values.from), seeds });
+    const where = found.seed === null ? "NOT FOUND" : `seed ${found.seed}`;
+    const what = found.fault ?? "";
+    console.log(`${where}, ${found.seconds.toFixed(1)} s: ${bug.name}\n    ${what}`);
+    if (found.seed === null) process.exitCode = 1;
+  }
+}
+
+function actText({ id, at, do: what, ...rest }: Act): string {
+  const details = Object.entries(rest).map(([name, value]) => `${name} ${String(value)}`);
+  return `  ${id}  at ${at}: ${what}, ${details.join(", ")}`;
+}
