@@ -105,19 +105,24 @@ export function createExecute(options: ExecuteOptions): Performing {
     const ended = () => {
       flight.runs = false;
     };
+    const landed = () => {
+      if (flights.get(ask.caseId) === flight) flights.delete(ask.caseId);
+    };
+    // Who asks from here on looks for itself: others may have gone on with the case.
+    const lost = () => {
+      ended();
+      landed();
+    };
     let counted = false;
     const found = (existed: boolean) => {
       if (counted) return;
       counted = true;
       knownShare += ((existed ? 1 : 0) - knownShare) / 32;
     };
-    const done = leader.lead(ask, { deadlineMs, readFirst, claimed, ended, found });
+    const done = leader.lead(ask, { deadlineMs, readFirst, claimed, ended, lost, found });
     arrivals += 1;
     const flight: Flight = { ask, since: arrivals, held: undefined, runs: false, done };
     flights.set(ask.caseId, flight);
-    const landed = () => {
-      flights.delete(ask.caseId);
-    };
     done.then(landed, landed);
     return ask.signal === undefined ? done : untilGivenUp(flight, ask.signal);
   };

@@ -13,7 +13,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Platform } from "./platform.ts";
 import type { Prober } from "./probe.ts";
 import { refused } from "./refused.ts";
-import { type Runner, standing } from "./run.ts";
+import { type Runner, standing, type Watch } from "./run.ts";
 import type { Waiting } from "./waiting.ts";
 import { happened, notPerformed } from "./words.ts";
 
@@ -22,12 +22,12 @@ export interface Leader {
   lead(ask: Ask, way: Way): Promise<Outcome>;
   /**
    * Binds another request to a case that holds what it asks for. The answer is known and true: a
-   * binding that can't be written now is written later.
+   * binding that can't be written now is written later. Answers whether it is written.
    */
-  attach(ask: Ask): Promise<void>;
+  attach(ask: Ask): Promise<boolean>;
 }
 
-export interface Way {
+export interface Way extends Watch {
   /** On the monotonic clock. */
   readonly deadlineMs: number;
   /** Look into the store before trying to open the case. */
@@ -36,8 +36,6 @@ export interface Way {
   readonly found: (existed: boolean) => void;
   /** Called once the case is held under this ask, before its effect starts. */
   readonly claimed: (kase: Executing) => void;
-  /** Called when that effect has ended, before it is written down how. */
-  readonly ended: () => void;
 }
 
 export interface LeaderOptions {
@@ -140,7 +138,7 @@ export function createLeader(options: LeaderOptions): Leader {
           if (claimed.case.version === 1) way.found(false);
           way.claimed(claimed.case);
           mine = claimed.case.claim.holder;
-          ran = await runner.run(ask, claimed, askedMs, way.ended);
+          ran = await runner.run(ask, claimed, askedMs, way);
           if (ran.status === "settled") return remember(ask, ran, claimed.case);
           // Only a doubt that still stands can be cleared by going on.
           if (ran.case.state !== "IN_DOUBT") return ran;
@@ -270,8 +268,9 @@ export function createLeader(options: LeaderOptions): Leader {
       return notPerformed(kase, "the caller gave up before it started");
     }
     if (kase.state !== "SETTLED" && kase.state !== "VOID") return standing(kase, false, at);
-    if (!bound && kase.intent !== null) await attach(ask);
-    if (kase.intent !== null) finished.keep(ask, kase.intent, kase.receipt);
+    const isBound = bound || (kase.intent !== null && (await attach(ask)));
+    // What isn't bound yet may still be bound to another case, by others.
+    if (kase.intent !== null && isBound) finished.keep(ask, kase.intent, kase.receipt);
     if (kase.state === "VOID") return standing(kase, true);
     if (ran !== undefined) return happened(kase.receipt, false);
     report("replayed", () => summaryOf(kase));
@@ -280,20 +279,22 @@ export function createLeader(options: LeaderOptions): Leader {
 
   const attach: Leader["attach"] = async (ask) => {
     try {
-      await bind(ask);
+      return await bind(ask);
     } catch (error) {
       if (!isStoreTrouble(error)) throw error;
-      debts.owe(() => bind(ask));
+      debts.owe(async () => void (await bind(ask)));
+      return false;
     }
   };
 
-  const bind = async (ask: Ask): Promise<void> => {
+  const bind = async (ask: Ask): Promise<boolean> => {
     const { caseId, requestId, actor } = ask;
     const fingerprint = fingerprintOf(ask, platform);
     const happening = { type: "ask", requestId, fingerprint } as const;
     const asked = await ledger.apply({ caseId, by: actor, bind: requestId, happening });
     // A full journal takes no more names; the receipt is theirs all the same.
     if (!asked.ok && asked.refusal !== "too_many") throw refused(asked.refusal, asked.before, ask);
+    return asked.ok;
   };
 
   return { lead, attach };

@@ -27,18 +27,23 @@ import {
 
 /** Runs a claimed effect under its lease, and writes down how it ended. */
 export interface Runner {
-  /**
-   * `askedMs`: when the claim was asked for, on the monotonic clock. `ended` is called when the effect
-   * has ended, before that is written down.
-   */
+  /** `askedMs`: when the claim was asked for, on the monotonic clock. */
   run(
     ask: Ask,
     claimed: Stored & { readonly case: Executing },
     askedMs: number,
-    ended: () => void,
+    watch: Watch,
   ): Promise<Outcome>;
   /** A receipt that could not be written yet, of a case that ran here. */
   unrecorded(caseId: string): Settled | undefined;
+}
+
+/** Is told how a run goes on, as it happens. */
+export interface Watch {
+  /** The effect has ended; it is not written down yet how. */
+  readonly ended: () => void;
+  /** The claim is lost: others may go on with the case, and what this run finds out is not the last word. */
+  readonly lost: () => void;
 }
 
 export interface RunnerOptions {
@@ -54,10 +59,13 @@ export function createRunner(options: RunnerOptions): Runner {
   const { ledger, leases, debts, platform, report, leaseMs } = options;
   const unrecorded = new Map<string, Settled>();
 
-  const run: Runner["run"] = async (ask, claimed, askedMs, ended) => {
+  const run: Runner["run"] = async (ask, claimed, askedMs, watch) => {
     const { claim } = claimed.case;
     const ctx = contextOf(ask, claimed.case, platform);
-    const lost = () => abort(ctx);
+    const lost = () => {
+      abort(ctx);
+      watch.lost();
+    };
     const held: Held = {
       stored: claimed,
       fence: claim.fence,
@@ -68,16 +76,16 @@ export function createRunner(options: RunnerOptions): Runner {
     };
     const hindrance = reasonNotToStart(ask, platform.monotonicMs() - askedMs);
     if (hindrance !== undefined) {
-      ended();
+      watch.ended();
       return conclude(ask, held, { kind: "not_performed", reason: hindrance, final: false });
     }
     leases.add(held);
     try {
       const rest = endOf(ask, claimed.case, ctx);
       const ending = await inTime(rest, ask.timeoutMs);
-      ended();
+      watch.ended();
       if (ending !== undefined) return await conclude(ask, held, ending);
-      lost();
+      abort(ctx);
       followLate(ask, held, rest);
       return await conclude(ask, held, { kind: "unknown", reason: "timed_out", error: null });
     } finally {

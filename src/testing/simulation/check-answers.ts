@@ -14,13 +14,20 @@ export interface CallSeen {
   readonly happenedBefore: number;
   /** It was settled before, and what it was settled with. */
   readonly settledBefore: string | null;
+  /** How often the store had failed its process before. */
+  readonly troublesBefore: number;
 }
 
 /** No answer may hold any of this: it stands in payloads and values. */
 export const secret = "secret";
 
 /** What is wrong with an answer, in a sentence that begins with the promise it breaks. */
-export function answerFault(book: Book, call: CallSeen, answer: Outcome): string | undefined {
+export function answerFault(
+  book: Book,
+  call: CallSeen,
+  answer: Outcome,
+  troubles: number,
+): string | undefined {
   const { caseId } = call;
   if (answer.status !== "settled" && tells(answer.next, answer.forModel)) {
     return `P3: the answer about ${caseId} tells what is stored`;
@@ -44,6 +51,8 @@ export function answerFault(book: Book, call: CallSeen, answer: Outcome): string
       }
       return undefined;
     case "in_doubt":
+      // Whoever can't ask the store doesn't know, and says so.
+      if (troubles > call.troublesBefore) return undefined;
       return call.settledBefore === null
         ? undefined
         : `P3: ${caseId} was settled, and called in doubt`;

@@ -38,6 +38,7 @@ export function connectionOf(world: World, life: Life, process: number, hints: H
       const back = (call: () => void) => agenda.after(travelMs(), () => life.deliver(call));
       const refuse = (why: string) => {
         trace.note(`${life.name} ${what}: ${why}`);
+        witness.troubled(life.name);
         back(() => reject(unavailable(why)));
       };
       agenda.after(travelMs(), () => {
@@ -91,6 +92,7 @@ export function connectionOf(world: World, life: Life, process: number, hints: H
       }
       if (landed && hit("store: a commit's acknowledgement is lost", rates.ackLost)) {
         await new Promise<void>((resolve) => agenda.after(untilGivenUpMs(), resolve));
+        witness.troubled(life.name);
         throw unavailable("the acknowledgement was lost");
       }
       return landed;

@@ -22,7 +22,9 @@ export interface Witness {
   started(attempt: Attempt): void;
   /** The world was changed. */
   happened(attempt: Attempt): void;
-  asked(call: Omit<CallSeen, "happenedBefore" | "settledBefore">): CallSeen;
+  /** The store has failed a process. */
+  troubled(life: string): void;
+  asked(call: Omit<CallSeen, "happenedBefore" | "settledBefore" | "troublesBefore">): CallSeen;
   answered(call: CallSeen, answer: Outcome): void;
   failed(call: CallSeen, error: unknown): void;
   /** Something else than a call was refused. `codes`: what it may be refused with, beside a broken store. */
@@ -33,6 +35,7 @@ export interface Witness {
 
 export function createWitness(cases: readonly CaseSetting[]): Witness {
   const books = new Map(cases.map((setting) => [setting.caseId, newBook(setting)]));
+  const troubles = new Map<string, number>();
   let fault: string | undefined;
 
   const blame = (sentence: string | undefined): void => {
@@ -80,15 +83,20 @@ export function createWitness(cases: readonly CaseSetting[]): Witness {
       attempt.happened = true;
       blame(happenedFault(book));
     },
+    troubled: (life) => troubles.set(life, (troubles.get(life) ?? 0) + 1),
     asked(call) {
       const { happened, record, receipt } = bookOf(call.caseId);
       return {
         ...call,
         happenedBefore: happened,
         settledBefore: record?.state === "SETTLED" ? receipt : null,
+        troublesBefore: troubles.get(call.life) ?? 0,
       };
     },
-    answered: (call, answer) => blame(answerFault(bookOf(call.caseId), call, answer)),
+    answered(call, answer) {
+      const failed = troubles.get(call.life) ?? 0;
+      blame(answerFault(bookOf(call.caseId), call, answer, failed));
+    },
     failed: (call, error) => blame(errorFault(bookOf(call.caseId), call, error)),
     refused(what, error, codes) {
       blame(anyErrorFault(error));
