@@ -202,10 +202,10 @@ export const bugs: readonly Bug[] = [
     breaks: ["P5", "liveness"],
   },
   {
-    name: "pruning takes cases in doubt, too",
+    name: "pruning forgets a case altogether",
     file: "stores/memory.ts",
-    from: 'if ((kase.state !== "SETTLED" && kase.state !== "VOID") || !(kase.updatedAt < before))',
-    to: 'if (!(kase.updatedAt < before) || kase.state === "FINAL" || !("receipt" in kase || kase.state === "IN_DOUBT"))',
-    breaks: ["P4", "P5", "P10"],
+    from: "rows.set(key, { ...row, version: next.version, record: caseText(next), head, chain: [] });",
+    to: "rows.delete(key);",
+    breaks: ["P1", "P2", "P4"],
   },
 ];

@@ -88,6 +88,10 @@ export async function heal(
   }
   checkEnds(world);
   await checkStore(world);
+  // A whole check is long; a share of the worlds is enough.
+  if (!world.chance.fork("verify").happens(0.1)) return;
+  const verified = await finished("a check of the store", running.guard.verify());
+  for (const { what } of verified?.faults ?? []) witness.blame(`P11: ${what}`);
 }
 
 function rested({ agenda }: World, ms: number): () => boolean {
