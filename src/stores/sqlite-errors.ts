@@ -14,10 +14,19 @@ const result = {
   notADatabase: 26,
 } as const;
 
-/** The primary result code of an error of SQLite; undefined: it comes from elsewhere. */
-function codeOf(error: unknown): number | undefined {
+/** Extended codes: a write and a sync that failed. */
+const failedWrites: ReadonlySet<number> = new Set([result.io | (3 << 8), result.io | (4 << 8)]);
+
+/** The extended result code of an error of SQLite; undefined: it comes from elsewhere. */
+function extendedCodeOf(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null || !("errcode" in error)) return undefined;
-  return typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
+  return typeof error.errcode === "number" ? error.errcode : undefined;
+}
+
+/** The primary result code. */
+function codeOf(error: unknown): number | undefined {
+  const code = extendedCodeOf(error);
+  return code === undefined ? undefined : code & 0xff;
 }
 
 /** Somebody else holds the lock: worth another try. */
@@ -27,12 +36,17 @@ export function isBusy(error: unknown): boolean {
 }
 
 /**
- * Whether the connection must not be used again. After a failed fsync the page cache may hold what
- * the disk does not; a file that was read-only or gone stays so for a connection that is open.
+ * Whether the connection must not be used again: a file that was read-only or gone stays so for a
+ * connection that is open.
+ *
+ * Not after a write or a sync that failed. The connection knows which part of the log counts, and
+ * writes the next commit over what failed; a new one would take what the kernel still holds of it,
+ * and the disk may never, for committed.
  */
 export function breaksConnection(error: unknown): boolean {
   const code = codeOf(error);
   if (code === undefined) return isGuardError(error, "store_unavailable");
+  if (failedWrites.has(extendedCodeOf(error) ?? 0)) return false;
   return code !== result.full && !isBusy(error);
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, openSync, type Stats, statfsSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, type Stats, statfsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { GuardError } from "../core/errors.ts";
 
@@ -45,6 +45,31 @@ function create(path: string): void {
   } catch (error) {
     // Another process was faster.
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
+}
+
+/**
+ * Makes durable what is about to be read. A process that was killed in a commit leaves it in the
+ * kernel's memory, where it looks like any other; told from there, power loss could take it back.
+ * And the names of the files: SQLite syncs their folder too, but doesn't look whether that failed.
+ */
+export function makeCertain(path: string): void {
+  const log = `${path}-wal`;
+  const stats = statSync(log, { throwIfNoEntry: false });
+  // Windows syncs what was opened for writing, and keeps names by itself.
+  if (stats !== undefined && stats.size > 0) sync(log, isWindows ? "r+" : "r");
+  if (!isWindows) sync(dirname(path), "r");
+}
+
+const isWindows = process.platform === "win32";
+
+/** SQLite locks neither the log nor the folder: closing them drops no lock. */
+function sync(path: string, flags: "r" | "r+"): void {
+  const file = openSync(path, flags);
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,7 +1,13 @@
 import type { DatabaseSync } from "node:sqlite";
 import { GuardError } from "../core/errors.ts";
 import { breaksConnection, isBusy, storeError } from "./sqlite-errors.ts";
-import { checkIdentity, type FileIdentity, identityOf, makeFile } from "./sqlite-file.ts";
+import {
+  checkIdentity,
+  type FileIdentity,
+  identityOf,
+  makeCertain,
+  makeFile,
+} from "./sqlite-file.ts";
 import { loadSqlite } from "./sqlite-module.ts";
 import { checkSchema, migrate, pragma } from "./sqlite-schema.ts";
 
@@ -38,6 +44,7 @@ export function openConnection(options: OpenOptions): Connection {
     try {
       prepare(db, performance.now() + busyMs);
       checkIdentity(path, file);
+      makeCertain(path);
       return { db, path, file };
     } catch (error) {
       db.close();

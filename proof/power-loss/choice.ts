@@ -1,0 +1,41 @@
+import { type Dice, diceOf } from "./dice.ts";
+import { type Fate, fates } from "./disk.ts";
+
+/** Where the power goes, and what becomes of the writes that were not synced then. */
+export interface Choice {
+  /** After so many entries of the trace. */
+  readonly cut: number;
+  readonly fate: Fate;
+  /** Leftovers of the shared memory are found too. They say nothing, and must not be believed. */
+  readonly leavesSharedMemory: boolean;
+  /** Decides the rest of this very image. */
+  readonly dice: Dice;
+}
+
+/**
+ * The choice of one image, from nothing but the seed, its number and the span of cuts. Numbers
+ * counted up from 0 spread over all cuts and take each once before any comes again.
+ */
+export function choiceOf(
+  seed: number,
+  recording: string,
+  number: number,
+  span: { readonly from: number; readonly to: number },
+): Choice {
+  const cuts = span.to - span.from + 1;
+  const dice = diceOf(seed, recording, number);
+  const cut = span.from + ((diceOf(seed, recording).below(cuts) + number * strideOf(cuts)) % cuts);
+  const fate = dice.pick(fates);
+  return { cut, fate, leavesSharedMemory: dice.fraction() < 0.25, dice };
+}
+
+/** About the golden share of a round, and without a common divisor, so that every cut has its turn. */
+function strideOf(cuts: number): number {
+  let stride = Math.max(1, Math.round(cuts * 0.618));
+  while (divisor(stride, cuts) !== 1) stride += 1;
+  return stride;
+}
+
+function divisor(a: number, b: number): number {
+  return b === 0 ? a : divisor(b, a % b);
+}
