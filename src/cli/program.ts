@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { crashLab } from "./crash-lab.ts";
 import { demo } from "./demo.ts";
 import { exits, failureOf } from "./failure.ts";
 
@@ -37,7 +38,7 @@ function commands(): Command {
     .showHelpAfterError("(safeagent --help shows what there is)")
     // Commander would end the process itself, with 1 for wrong usage.
     .exitOverride();
-  for (const verb of [demo()]) program.addCommand(verb.copyInheritedSettings(program));
+  for (const verb of [demo(), crashLab()]) program.addCommand(verb.copyInheritedSettings(program));
   return program;
 }
 

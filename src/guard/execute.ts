@@ -166,8 +166,10 @@ export function createExecute(options: ExecuteOptions): Performing {
       (outcome.status === "in_doubt" && ask.rules.probe !== undefined) ||
       (outcome.status === "not_performed" && flight.ask.signal?.aborted === true);
     if (isLeaders && left > 0 && ask.signal?.aborted !== true) return depart(ask, stay);
-    if (outcome.status !== "settled") return outcome;
+    if (!isEnd) return outcome;
+    // Whoever has a case's receipt is bound to the case, and finds it by its own request id.
     if (ask.requestId !== flight.ask.requestId) await leader.attach(ask);
+    if (outcome.status === "void") return outcome;
     report("replayed", () => ({
       ...summaryOf(absent(ask)),
       state: "SETTLED",

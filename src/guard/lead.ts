@@ -1,4 +1,3 @@
-import { mayRunAgain } from "../core/advance.ts";
 import { type Absent, type Case, type Executing, summaryOf } from "../core/case.ts";
 import { assert, isStoreTrouble } from "../core/errors.ts";
 import type { CaseId } from "../core/identity.ts";
@@ -10,6 +9,7 @@ import type { Debts } from "./debts.ts";
 import type { FinishedCases } from "./finished.ts";
 import type { Report } from "./hooks.ts";
 import type { Ledger } from "./ledger.ts";
+import { stepFor } from "./next-step.ts";
 import type { Platform } from "./platform.ts";
 import type { Prober } from "./probe.ts";
 import { refused } from "./refused.ts";
@@ -64,11 +64,6 @@ const passing: ReadonlySet<Refusal> = new Set([
   "busy",
   "not_final",
 ]);
-
-/** What an ask does next about a case as it stands. */
-type NextStep =
-  | { readonly do: "answer" | "open" | "expire" | "lease_ended" | "claim" | "probe" }
-  | { readonly do: "wait"; readonly untilMs: number };
 
 export function createLeader(options: LeaderOptions): Leader {
   const { ledger, runner, prober, waiting, finished, debts, platform, report, leaseMs } = options;
@@ -268,7 +263,7 @@ export function createLeader(options: LeaderOptions): Leader {
       return notPerformed(kase, "the caller gave up before it started");
     }
     if (kase.state !== "SETTLED" && kase.state !== "VOID") return standing(kase, false, at);
-    const isBound = bound || (kase.intent !== null && (await attach(ask)));
+    const isBound = bound || (await attach(ask));
     // What isn't bound yet may still be bound to another case, by others.
     if (kase.intent !== null && isBound) finished.keep(ask, kase.intent, kase.receipt);
     if (kase.state === "VOID") return standing(kase, true);
@@ -292,9 +287,11 @@ export function createLeader(options: LeaderOptions): Leader {
     const fingerprint = fingerprintOf(ask, platform);
     const happening = { type: "ask", requestId, fingerprint } as const;
     const asked = await ledger.apply({ caseId, by: actor, bind: requestId, happening });
-    // A full journal takes no more names; the receipt is theirs all the same.
-    if (!asked.ok && asked.refusal !== "too_many") throw refused(asked.refusal, asked.before, ask);
-    return asked.ok;
+    if (asked.ok) return true;
+    // A full journal takes no more names, nor does a case that ended before it held anything to
+    // compare; the answer is theirs all the same.
+    if (asked.refusal === "too_many" || asked.refusal === "no_intent") return false;
+    throw refused(asked.refusal, asked.before, ask);
   };
 
   return { lead, attach };
@@ -302,50 +299,4 @@ export function createLeader(options: LeaderOptions): Leader {
 
 function absent(ask: Ask): Absent {
   return { state: "ABSENT", namespace: ask.namespace, caseId: ask.caseId };
-}
-
-interface Moment {
-  /** By the store's clock. */
-  readonly at: number;
-  /** What is left of the caller's time to wait. */
-  readonly leftMs: number;
-  /** This call has opened the case, or found it opened by the same policy. */
-  readonly opened: boolean;
-  /** The effect has run in this very call: it isn't run again by it. */
-  readonly ran: boolean;
-}
-
-function stepFor(ask: Ask, kase: Case | Absent, moment: Moment): NextStep {
-  const { at, leftMs, opened, ran } = moment;
-  const start: NextStep = { do: ask.signal?.aborted === true ? "answer" : "claim" };
-  switch (kase.state) {
-    case "ABSENT":
-      if (!ask.opens) throw refused("absent", kase, ask);
-      return ask.policy.kind === "immediate" ? start : { do: "open" };
-    case "OPEN":
-    case "RESOLVED_PROVISIONAL":
-    case "IN_RECONCILIATION": {
-      const { expiresAt } = kase.deliberation;
-      if (expiresAt !== null && at >= expiresAt) return { do: "expire" };
-      // Opening again brings the action where it lacks, and finds out another policy.
-      return { do: ask.policy.kind !== "immediate" && !opened ? "open" : "answer" };
-    }
-    case "FINAL":
-      return ran ? { do: "answer" } : start;
-    case "EXECUTING":
-      if (at >= kase.leaseUntil) return { do: "lease_ended" };
-      return leftMs <= 0 ? { do: "answer" } : { do: "wait", untilMs: kase.leaseUntil };
-    case "IN_DOUBT": {
-      if (!ran && mayRunAgain(kase, at)) return start;
-      const { probeAt } = kase.doubt;
-      if (probeAt === null || ask.rules.probe === undefined) return { do: "answer" };
-      if (at >= probeAt) return leftMs < 0 && ran ? { do: "answer" } : { do: "probe" };
-      return probeAt - at >= leftMs ? { do: "answer" } : { do: "wait", untilMs: probeAt };
-    }
-    case "SETTLED":
-    case "VOID":
-      return { do: "answer" };
-    case "RETIRED":
-      throw refused("retired", kase, ask);
-  }
 }

@@ -5,7 +5,7 @@ import type { Law } from "./law.ts";
 import { ensure, refused, same } from "./law-check.ts";
 import { wholeFeed } from "./laws-reading.ts";
 import { commitAll, unchanged } from "./laws-writing.ts";
-import { claim, open, settle, start, story } from "./store-cases.ts";
+import { claim, everyState, open, settle, start, story } from "./store-cases.ts";
 
 const namespace = "default";
 
@@ -35,14 +35,37 @@ export const endingLaws: readonly Law[] = [
         const ids = { namespace, caseId: told.caseId, requestId: null };
         const kase = (await store.read(ids)).stored?.case;
         ensure(kase?.state === "RETIRED", "an old finished case is a tombstone");
-        const { version, receiptHash } = kase;
-        same(version, (told.steps.at(-1)?.next.version ?? 0) + 1, "one version on");
-        ensure(/^[0-9a-f]{64}$/.test(receiptHash), "it keeps the hash of its receipt");
+        same(kase.version, (told.steps.at(-1)?.next.version ?? 0) + 1, "one version on");
         same(await store.history(namespace, told.caseId), [], "its journal is gone");
         same(await store.commit(told.steps.slice(0, 1)), false, "its id can't be used again");
       }
       const request = { namespace, caseId: null, requestId: "req-0" as RequestId };
       same((await store.read(request)).bound, "old-0", "its request still leads to it");
+    },
+  },
+  {
+    heading: "prune turns finished cases into tombstones",
+    name: "that vouch for themselves, and for what is gone",
+    async run({ open: opened }) {
+      const store = await opened();
+      const told = story("a", [claim(), settle({ sum: 1 })], { bind: "request" });
+      // Bound to the request of its own name, which no entry tells.
+      const own = story("own", [open(immediate()), { type: "withdraw", note: "no" }]);
+      const withRequests = [[told, ["request"]] as const, [own, ["own"]] as const];
+      for (const [one] of withRequests) await commitAll(store, one);
+      same(await store.prune({ namespace, before: start + 500 }), 2, "both are pruned");
+      for (const [{ caseId, steps }, requests] of withRequests) {
+        const { stored } = await store.read({ namespace, caseId, requestId: null });
+        const last = steps.at(-1);
+        ensure(stored?.case.state === "RETIRED", "an old finished case is a tombstone");
+        ensure(last !== undefined && "receipt" in last.next, "(a story with an end)");
+        const { receiptHash, journalHash } = stored.case;
+        const wanted = await sha256(JSON.stringify(last.next.receipt));
+        same(receiptHash, wanted, "it keeps the hash of its receipt");
+        same(journalHash, last.head, "it keeps the hash of its last entry");
+        same(stored.case.requests, requests, "it keeps the names of its requests");
+        same(stored.head, await sha256(JSON.stringify(stored.case)), "its head is its own hash");
+      }
     },
   },
   {
@@ -127,9 +150,30 @@ export const endingLaws: readonly Law[] = [
         await options.damage?.(store, told.caseId, () => damaged);
         await refused(() => store.read(ids), "store_corrupt", what);
         await refused(() => store.list({ namespace }), "store_corrupt", `in a list, too: ${what}`);
+        const leftOut: string[] = [];
+        const { items } = await store.list({
+          namespace,
+          refused: (error, caseId) => leftOut.push(`${error.code} ${caseId}`),
+        });
+        same([items, leftOut], [[], ["store_corrupt a"]], `left out where asked: ${what}`);
       }
       await options.damage?.(store, told.caseId, () => record);
       await unchanged(store, told);
+    },
+  },
+  {
+    heading: "a sound store finds nothing wrong with itself",
+    name: "in whatever state its cases are",
+    async run({ open: opened }) {
+      const store = await opened();
+      same((await store.check?.()) ?? [], [], "an empty store is sound");
+      for (const told of everyState()) await commitAll(store, told);
+      await commitAll(store, story("else", [claim()], { namespace: "else", bind: "request" }));
+      await Promise.all(
+        [1, 2, 3].map((by) => store.commit(story("r", [claim()], { by: `${by}` }).steps)),
+      );
+      await store.prune({ namespace, before: start + 500, limit: 3 });
+      same((await store.check?.()) ?? [], [], "a store with cases in all states is sound");
     },
   },
   {
@@ -161,7 +205,7 @@ export const endingLaws: readonly Law[] = [
       const store = await opened();
       await commitAll(store, story("a", [claim()]));
       await store.close();
-      const calls: readonly (readonly [string, () => unknown])[] = [
+      const calls: (readonly [string, () => unknown])[] = [
         ["now", () => store.now()],
         ["read", () => store.read({ namespace, caseId: "a" as CaseId, requestId: null })],
         ["commit", () => store.commit(story("b", [claim()]).steps)],
@@ -171,6 +215,7 @@ export const endingLaws: readonly Law[] = [
         ["end", () => store.end(namespace)],
         ["prune", () => store.prune({ namespace, before: start })],
       ];
+      if (store.check !== undefined) calls.push(["check", () => store.check?.()]);
       for (const [name, call] of calls)
         await refused(call, "store_unavailable", `${name} is closed`);
       await store.close();
@@ -229,6 +274,12 @@ const damages: readonly (readonly [what: string, change: (record: string) => str
   ["a time that is none", edited((record) => set(record, "updatedAt", null))],
   ["nested without end", () => `${"[".repeat(200_000)}${"]".repeat(200_000)}`],
 ];
+
+/** By the web's own cryptography, which every runtime has. */
+async function sha256(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -197,6 +197,8 @@ export const readingLaws: readonly Law[] = [
       same([idsOf(second.items), second.next], [["c", "d"], null], "this was the last page");
       const all = await store.list({ namespace });
       same([all.items.length, all.next], [4, null], "all in one page");
+      const executing = await store.list({ namespace, states: ["EXECUTING"], after: first.next });
+      same(idsOf(executing.items), ["c", "d"], "a cursor is good for another list, too");
       same(await store.list({ namespace: "else" }), { items: [], next: null }, "an empty list");
     },
   },

@@ -11,7 +11,7 @@ import {
 } from "../../src/index.ts";
 import { counted, errorOf, gated, until, world } from "./world.ts";
 
-/** Defects that the simulation found in the guard. Each stays here, so that it can't come back. */
+/** Defects of the guard that the simulation and the crash lab found. Each stays here, so that it can't come back. */
 
 type Rest = Partial<Call<unknown, unknown>>;
 
@@ -344,4 +344,74 @@ describe("a renewal that was written, not acknowledged, and its case then claime
       expect(made.reported("duplicateEffect")).toBe(1);
     },
   );
+});
+
+test("who asks a process whose claim is lost is told what others settled, while its effect still runs", async () => {
+  const { another, turn, reported } = world();
+  const { platform, pass } = alarms();
+  const rest: Rest = { effect: "idempotent" };
+  const guard = another({ platform, waitMs: 0 });
+  const first = gated();
+  const running = guard.execute(call(first.run, rest));
+  await first.started;
+  turn(30_000);
+  const theirs = await another({ actor: "others" }).execute(call(() => "second", rest));
+  await pass(10_000);
+  expect(reported("leaseLost")).toBe(1);
+
+  const third = counted(() => "third");
+  const answer = await guard.execute(call(third.run, { ...rest, requestId: "r2", caseId: "r1" }));
+  expect(answer).toEqual({ ...theirs, replayed: true });
+  first.finish("first");
+  expect(await running).toMatchObject({ receipt: { value: "second" } });
+  expect(third.starts).toHaveLength(0);
+});
+
+test("a request id that could not be bound to a case is not remembered for it", async () => {
+  const { guard, store, another } = world();
+  const { platform } = alarms();
+  let broken = false;
+  const commit: Store["commit"] = async (steps) => {
+    if (broken) throw full();
+    return store.commit(steps);
+  };
+  const own = another({ store: { ...store, commit }, platform });
+  const asFirst: Rest = { caseId: "c1" };
+  const asSecond: Rest = { caseId: "c2" };
+  const second = await guard.execute(call(() => "second", { ...asSecond, requestId: "r2" }));
+  broken = true;
+  const answer = await own.execute(call(() => "never", asSecond));
+  expect(answer).toEqual({ ...second, replayed: true });
+  broken = false;
+
+  const first = await guard.execute(call(() => "first", asFirst));
+  expect(await own.execute(call(() => "never", asFirst))).toEqual({ ...first, replayed: true });
+  expect(await errorOf(own.execute(call(() => "never", asSecond)))).toMatchObject({
+    code: "payload_conflict",
+  });
+});
+
+describe("who joins a call and gets the receipt of an end without effect", () => {
+  const twins = async (intent: { action?: string; payload?: unknown }) => {
+    const { guard } = world();
+    const options = { outcomes: ["go", "stop"], allow: ["go"], ...intent } as const;
+    const kase = guard.case("c1", options);
+    await kase.decide("stop", { by: "ann", reason: "no" });
+    const ask = (requestId: string) => kase.settle(call(() => "never", { requestId }));
+    return { guard, answers: await Promise.all([ask("r1"), ask("r2")]) };
+  };
+
+  test("finds it by its own request id", async () => {
+    const { guard, answers } = await twins({ action: "pay", payload: { cents: 5 } });
+    for (const [index, answer] of answers.entries()) {
+      expect(answer.status).toBe("void");
+      expect({ ...answer, receipt: await guard.receipt(`r${index + 1}`) }).toEqual(answers[0]);
+    }
+  });
+
+  test("gets it also where the case ended before it held an action", async () => {
+    const { answers } = await twins({});
+    expect(answers[0]!.status).toBe("void");
+    expect(answers[1]).toEqual(answers[0]);
+  });
 });
