@@ -95,9 +95,11 @@ export type {
   WrapRules,
 } from "./guard/call.ts";
 export type { CaseHandle, CaseOptions, SignalAnswer, SignalInput } from "./guard/decide.ts";
+export type { Fault } from "./guard/faults.ts";
 export type { CaseQuery, FeedEntry, SubscribeQuery } from "./guard/feed.ts";
 export type { Guard, GuardOptions, Resolution, WorkOptions } from "./guard/guard.ts";
 export type { Hooks } from "./guard/hooks.ts";
 export type { Platform } from "./guard/platform.ts";
 export type { Sweep } from "./guard/reconcile.ts";
+export type { Verification, VerifyOptions } from "./guard/verify.ts";
 export { memoryStore } from "./stores/memory.ts";

@@ -42,6 +42,7 @@ test("a guard's own members, by name", () => {
     "reconcile",
     "resolve",
     "subscribe",
+    "verify",
     "work",
     "wrap",
   ]);

@@ -162,6 +162,10 @@ export interface Retired extends Common {
   readonly settlementId: string;
   /** SHA-256 of the receipt's JSON, as it was stored. */
   readonly receiptHash: string;
+  /** SHA-256 of the last entry of its journal, which is gone. */
+  readonly journalHash: string;
+  /** The request ids that are bound to it, as far as its journal told. */
+  readonly requests: readonly RequestId[];
 }
 
 /** What a case says of itself to everybody: no payload, no value. */
@@ -187,8 +191,12 @@ export function summaryOf(kase: Case | Absent): CaseSummary {
   };
 }
 
-/** The tombstone of a finished case. */
-export function retired(kase: Settled | Void, receiptHash: string): Retired {
+/** What a tombstone keeps of what pruning drops. */
+export type Remains = Pick<Retired, "receiptHash" | "journalHash" | "requests">;
+
+/** The tombstone of a finished case. Its head in the store is the SHA-256 of its own JSON. */
+export function retired(kase: Settled | Void, remains: Remains): Retired {
+  const { receiptHash, journalHash, requests } = remains;
   return {
     namespace: kase.namespace,
     caseId: kase.caseId,
@@ -202,5 +210,7 @@ export function retired(kase: Settled | Void, receiptHash: string): Retired {
     outcome: kase.receipt.outcome,
     settlementId: kase.receipt.settlementId,
     receiptHash,
+    journalHash,
+    requests,
   };
 }

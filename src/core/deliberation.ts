@@ -39,19 +39,20 @@ export function opened(before: Absent, event: Of<"open">): Transition {
 export function reopened(before: Open, event: Of<"open">): Transition {
   if (event.intent !== null && differs(before, event.intent)) return refuse("payload_conflict");
   if (!sameTerms(before.deliberation, event)) return refuse("policy_conflict");
-  if (before.intent !== null || event.intent === null) return refuse("unchanged");
+  if (event.intent === null) return refuse("unchanged");
   switch (before.state) {
     case "OPEN":
     case "RESOLVED_PROVISIONAL":
     case "IN_RECONCILIATION":
     case "FINAL":
+      if (before.intent !== null) return refuse("unchanged");
       return to({ ...before, ...grown(before, event), intent: event.intent });
     case "VOID":
-      return refuse("void");
+      return refuse(before.intent === null ? "void" : "unchanged");
     case "EXECUTING":
     case "IN_DOUBT":
     case "SETTLED":
-      // They always hold their action, so the line above has answered.
+      // They always hold their action.
       return refuse("unchanged");
   }
 }

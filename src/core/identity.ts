@@ -25,7 +25,6 @@ const invisible = /\p{DI}/u;
 export function isName(text: unknown): text is string {
   return (
     typeof text === "string" &&
-    text.length > 0 &&
     text.length <= limits.idChars &&
     (plain.test(text) || (printable.test(text) && !invisible.test(text))) &&
     !blank.test(text)

@@ -1,4 +1,5 @@
 import type { Case, CaseState } from "./case.ts";
+import type { GuardError } from "./errors.ts";
 import type { CaseId, RequestId } from "./identity.ts";
 
 /**
@@ -28,7 +29,10 @@ export interface Store {
    */
   commit(steps: readonly Step[]): Promise<boolean>;
 
-  /** Cases in the order they were opened. A case opened later never comes before the cursor. */
+  /**
+   * Cases in the order they were opened. A case opened later never comes before the cursor. A cursor
+   * is a place in that order: it is good for any list of its namespace.
+   */
   list(query: ListQuery): Promise<Page<Case>>;
 
   /** One case's journal, from its first entry. Empty for an unknown or retired case. */
@@ -49,6 +53,12 @@ export interface Store {
    */
   prune(query: PruneQuery): Promise<number>;
 
+  /**
+   * What the store finds wrong with its own file or database, beyond what reading tells, a sentence
+   * each; nothing: it is sound. Left out by a store that has no means of its own.
+   */
+  check?(): Promise<readonly string[]>;
+
   /** Ends it: what is queued is written first; every later call throws `store_unavailable`. */
   close(): Promise<void>;
 }
@@ -68,7 +78,7 @@ export interface Reading {
 
 export interface Stored {
   readonly case: Case;
-  /** SHA-256, in hex, of the case's latest journal entry. */
+  /** SHA-256, in hex, of the case's latest journal entry; of a tombstone, of its own JSON. */
   readonly head: string;
 }
 
@@ -108,6 +118,8 @@ export interface ListQuery {
   readonly after?: string;
   /** At most `limits.pageRows`. */
   readonly limit?: number;
+  /** Told of each row that is not understood, which is then left out. Without it, the list throws. */
+  readonly refused?: (error: GuardError, caseId: string) => void;
 }
 
 export interface Page<T> {

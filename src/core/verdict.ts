@@ -55,7 +55,7 @@ export function judge(policy: Policy, evidence: Evidence): Verdict {
   const answer = weigh(policy, evidence, votes);
   return {
     status: answer.status,
-    outcome: answer.status === "final" ? answer.outcome : null,
+    outcome: answer.outcome,
     tally: tallyOf(votes),
     why: answer.why,
   };

@@ -20,6 +20,7 @@ import { createSweep, type KnownAction } from "./reconcile.ts";
 import { refused } from "./refused.ts";
 import { returnedOf } from "./returned.ts";
 import { createRunner, standing } from "./run.ts";
+import { createVerify } from "./verify.ts";
 import { createWaiting } from "./waiting.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -141,6 +142,7 @@ export function guardOver(
     list: feed.list,
     history: feed.history,
     subscribe: feed.subscribe,
+    verify: createVerify({ store, namespace, platform }),
 
     async prune(query) {
       object("The query", query);

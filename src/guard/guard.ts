@@ -8,6 +8,7 @@ import type { CaseQuery, FeedEntry, SubscribeQuery } from "./feed.ts";
 import type { Hooks } from "./hooks.ts";
 import type { Platform } from "./platform.ts";
 import type { Sweep } from "./reconcile.ts";
+import type { Verification, VerifyOptions } from "./verify.ts";
 
 /** How a guard is made. All times are milliseconds. */
 export interface GuardOptions {
@@ -109,6 +110,15 @@ export interface Guard extends AsyncDisposable {
   history(caseId: string): Promise<readonly FeedEntry[]>;
   /** Journal entries as they are written, by any process. Resumes from a position. */
   subscribe(query?: SubscribeQuery): AsyncIterable<FeedEntry>;
+
+  /**
+   * Checks what is stored: each journal replayed to the record that stands, each list and each request
+   * against it. Reads only, while others work. What is damaged is told in the answer, not thrown.
+   *
+   * @throws GuardError `store_…` where the store can't be read at all
+   * @example for (const { what } of (await guard.verify()).faults) console.error(what);
+   */
+  verify(options?: VerifyOptions): Promise<Verification>;
 
   /**
    * Turns cases that ended before an instant into tombstones: their payloads, values and journals

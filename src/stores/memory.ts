@@ -1,6 +1,5 @@
-import { hash } from "node:crypto";
-import { type Case, retired } from "../core/case.ts";
-import { GuardError } from "../core/errors.ts";
+import type { Case } from "../core/case.ts";
+import { GuardError, isGuardError } from "../core/errors.ts";
 import type { CaseId } from "../core/identity.ts";
 import { limits } from "../core/limits.ts";
 import {
@@ -13,6 +12,7 @@ import {
   type Store,
 } from "../core/store.ts";
 import { caseText, readCase } from "./record.ts";
+import { isFinished, requestsOf, tombstoneOf } from "./tombstone.ts";
 
 interface Row {
   /** When it was opened, counted in cases. */
@@ -78,13 +78,18 @@ export function memoryStore(options: { readonly clock?: () => number } = {}): St
     return true;
   }
 
+  function textsOf(row: Row): readonly string[] {
+    return row.chain.map((at) => feed.get(at)?.text ?? "");
+  }
+
   function retire(key: string, row: Row, before: number): boolean {
     const kase = readCase(row.record);
-    if ((kase.state !== "SETTLED" && kase.state !== "VOID") || !(kase.updatedAt < before))
-      return false;
-    const next = retired(kase, hash("sha256", JSON.stringify(kase.receipt)));
+    if (!isFinished(kase) || !(kase.updatedAt < before)) return false;
+    const own = bindings.get(key) === kase.caseId ? kase.caseId : null;
+    const requests = requestsOf(textsOf(row), own);
+    const { next, head } = tombstoneOf({ case: kase, head: row.head, requests });
     for (const at of row.chain) feed.delete(at);
-    rows.set(key, { ...row, version: next.version, record: caseText(next), chain: [] });
+    rows.set(key, { ...row, version: next.version, record: caseText(next), head, chain: [] });
     return true;
   }
 
@@ -111,10 +116,11 @@ export function memoryStore(options: { readonly clock?: () => number } = {}): St
       open();
       const after = Number(query.after ?? 0);
       const limit = Math.min(query.limit ?? limits.pageRows, limits.pageRows);
-      const found = [...rows.values()]
-        .filter((row) => row.place > after)
-        .map((row) => ({ place: row.place, kase: readCase(row.record) }))
-        .filter(({ kase }) => matches(kase, query));
+      const found = [...rows].flatMap(([key, row]) => {
+        if (row.place <= after || !key.startsWith(keyOf(query.namespace, ""))) return [];
+        const kase = caseIn(row, idOf(key), query.refused);
+        return kase !== undefined && matches(kase, query) ? [{ place: row.place, kase }] : [];
+      });
       const items = found.slice(0, limit);
       const last = items.at(-1);
       const next = found.length > items.length && last !== undefined ? String(last.place) : null;
@@ -170,11 +176,24 @@ function keyOf(namespace: string, id: string): string {
   return `${namespace}\n${id}`;
 }
 
+function idOf(key: string): string {
+  return key.slice(key.indexOf("\n") + 1);
+}
+
+function caseIn(row: Row, caseId: string, refused: ListQuery["refused"]): Case | undefined {
+  try {
+    return readCase(row.record);
+  } catch (error) {
+    if (refused === undefined || !isGuardError(error)) throw error;
+    refused(error, caseId);
+    return undefined;
+  }
+}
+
 function matches(kase: Case, query: ListQuery): boolean {
-  const { namespace, states, action, updatedBefore, dueBy } = query;
+  const { states, action, updatedBefore, dueBy } = query;
   const due = dueAt(kase);
   return (
-    kase.namespace === namespace &&
     (states === undefined || states.includes(kase.state)) &&
     (action === undefined || (kase.state !== "RETIRED" && kase.intent?.action === action)) &&
     (updatedBefore === undefined || kase.updatedAt < updatedBefore) &&

@@ -304,6 +304,8 @@ const shapes: { readonly [State in Case["state"]]: Check } = {
     outcome: nullable(text),
     settlementId: name,
     receiptHash: sha256,
+    journalHash: sha256,
+    requests: list(name),
   }),
 };
 const anyCase = variant("state", shapes);

@@ -1,14 +1,13 @@
-import { hash } from "node:crypto";
-import { retired } from "../core/case.ts";
 import { limits } from "../core/limits.ts";
-import type { PruneQuery, Step, Stored } from "../core/store.ts";
-import type { Finished, FinishedQuery } from "./sqlite-read.ts";
+import type { PruneQuery, Step } from "../core/store.ts";
+import type { FinishedPage, FinishedQuery } from "./sqlite-read.ts";
+import { type Finished, tombstoneOf } from "./tombstone.ts";
 
 /** Places looked at in one go, so that the event loop turns in between. */
 const span = 500;
 
 export interface PruneActions {
-  finished(query: FinishedQuery): Promise<Finished>;
+  finished(query: FinishedQuery): Promise<FinishedPage>;
   commit(steps: readonly Step[]): Promise<boolean>;
 }
 
@@ -44,9 +43,7 @@ export function pruner(actions: PruneActions): (query: PruneQuery) => Promise<nu
   };
 }
 
-function tombstone(stored: Stored): Step {
-  const { case: kase, head } = stored;
-  if (kase.state !== "SETTLED" && kase.state !== "VOID") throw new TypeError("not finished");
-  const next = retired(kase, hash("sha256", JSON.stringify(kase.receipt)));
-  return { expected: kase.version, next, head, entry: null, bind: null };
+function tombstone(finished: Finished): Step {
+  const { next, head } = tombstoneOf(finished);
+  return { expected: finished.case.version, next, head, entry: null, bind: null };
 }

@@ -1,19 +1,22 @@
 import type { SQLOutputValue, StatementSync } from "node:sqlite";
 import type { Case, CaseState } from "../core/case.ts";
-import { GuardError } from "../core/errors.ts";
+import { GuardError, isGuardError } from "../core/errors.ts";
 import type { CaseId } from "../core/identity.ts";
 import { limits } from "../core/limits.ts";
-import type {
-  JournalEntry,
-  JournalQuery,
-  ListQuery,
-  Page,
-  ReadIds,
-  Reading,
-  Stored,
+import {
+  dueAt,
+  type JournalEntry,
+  type JournalQuery,
+  type ListQuery,
+  type Page,
+  type ReadIds,
+  type Reading,
+  type Stored,
 } from "../core/store.ts";
 import { corrupt, readCase } from "./record.ts";
+import { fileFaults } from "./sqlite-check.ts";
 import type { Connection } from "./sqlite-open.ts";
+import { type Finished, requestsOf } from "./tombstone.ts";
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -25,7 +28,9 @@ export interface Reader {
   journal(query: JournalQuery): JournalEntry[];
   end(namespace: string): number;
   /** Finished cases of a namespace among the `span` places after one; and where to go on, null at the end. */
-  finished(query: FinishedQuery): Finished;
+  finished(query: FinishedQuery): FinishedPage;
+  /** What is wrong with the file itself, a sentence each. */
+  check(): string[];
   /** Changes when another connection has committed. */
   dataVersion(): number;
 }
@@ -37,8 +42,8 @@ export interface FinishedQuery {
   readonly span: number;
 }
 
-export interface Finished {
-  readonly items: readonly (Stored & { readonly place: number })[];
+export interface FinishedPage {
+  readonly items: readonly (Finished & { readonly place: number })[];
   readonly next: number | null;
 }
 
@@ -62,16 +67,20 @@ const readByRequest = `
     ) AS bound
   ) AS b LEFT JOIN cases AS c ON c.namespace = ? AND c.id = b.bound`;
 
+// The outer joins give a row without a text for an entry that is named and not there.
 const chainOf = `
   WITH RECURSIVE chain (position, previous, text) AS (
-    SELECT j.position, j.previous, j.text FROM cases AS c
-    JOIN journal AS j ON j.position = c.last_entry WHERE c.namespace = ? AND c.id = ?
+    SELECT c.last_entry, j.previous, j.text FROM cases AS c
+    LEFT JOIN journal AS j ON j.position = c.last_entry
+    WHERE c.namespace = ? AND c.id = ? AND c.last_entry IS NOT NULL
     UNION ALL
-    SELECT j.position, j.previous, j.text FROM chain
-    JOIN journal AS j ON j.position = chain.previous AND j.position < chain.position
+    SELECT chain.previous, j.previous, j.text FROM chain
+    LEFT JOIN journal AS j ON j.position = chain.previous
+    WHERE chain.previous < chain.position
   ) SELECT position, previous, text FROM chain ORDER BY position`;
 
-export function prepareReader({ db }: Connection): Reader {
+export function prepareReader(connection: Connection): Reader {
+  const { db } = connection;
   const byCase = db.prepare(readByCase);
   const byRequest = db.prepare(readByRequest);
   const chain = db.prepare(chainOf);
@@ -82,9 +91,27 @@ export function prepareReader({ db }: Connection): Reader {
     "SELECT position FROM journal WHERE namespace = ? ORDER BY position DESC LIMIT 1",
   );
   const ended = db.prepare(
-    `SELECT ${columns} FROM cases AS c WHERE c.place > ? AND c.place <= ? AND c.namespace = ?
-     AND c.state IN ('SETTLED', 'VOID') AND c.updated_at < ? ORDER BY c.place`,
+    `SELECT ${columns}, c.own_request FROM cases AS c
+     WHERE c.place > ? AND c.place <= ? AND +c.namespace = ? AND c.state IN ('SETTLED', 'VOID') AND c.updated_at < ? ORDER BY c.place`,
   );
+  const historyOf = (namespace: string, caseId: CaseId): JournalEntry[] => {
+    const rows = understood(() => chain.all(namespace, caseId));
+    const [first] = rows;
+    if (first?.text === null) {
+      throw corrupt(`the entry at position ${first.position} of a journal is missing`);
+    }
+    if (first !== undefined && first.previous !== null) {
+      throw corrupt(`the entry at position ${first.position} of a journal follows on none`);
+    }
+    return rows.map(entryOf);
+  };
+  const finishedOf = (row: Row) => {
+    const stored = storedOf(row);
+    const { namespace, caseId } = stored.case;
+    const texts = historyOf(namespace, caseId).map((entry) => entry.text);
+    const requests = requestsOf(texts, row.own_request === 1 ? caseId : null);
+    return { ...stored, requests, place: row.place as number };
+  };
   const lastPlace = db.prepare("SELECT max(place) AS place FROM cases");
   const dataVersion = db.prepare("PRAGMA data_version");
   // By their texts, of which there are few: one for each combination of conditions.
@@ -95,8 +122,10 @@ export function prepareReader({ db }: Connection): Reader {
       if (caseId === null && requestId === null) return { stored: null, bound: null };
       const row =
         caseId === null
-          ? byRequest.get(namespace, requestId, namespace, requestId, namespace)
-          : byCase.get(namespace, caseId, namespace, requestId, namespace, requestId);
+          ? understood(() => byRequest.get(namespace, requestId, namespace, requestId, namespace))
+          : understood(() =>
+              byCase.get(namespace, caseId, namespace, requestId, namespace, requestId),
+            );
       const bound = (row?.bound ?? null) as CaseId | null;
       if (row === undefined || row.id === null) {
         if (caseId === null && bound !== null) throw corrupt("a request id is bound to no case");
@@ -109,33 +138,28 @@ export function prepareReader({ db }: Connection): Reader {
       const { sql, values, limit } = listStatement(query);
       const statement = lists.get(sql) ?? db.prepare(sql);
       lists.set(sql, statement);
-      const rows = statement.all(...values);
+      const rows = understood(() => statement.all(...values));
       const more = rows.length > limit;
       if (more) rows.pop();
-      const items = rows.map((row) => storedOf(row).case);
-      return { items, next: more ? String(rows.at(-1)?.place) : null };
+      const next = more ? String(rows.at(-1)?.place) : null;
+      return { items: casesOf(rows, query.refused), next };
     },
-    history(namespace, caseId) {
-      const rows = chain.all(namespace, caseId);
-      if (rows[0] !== undefined && rows[0].previous !== null) {
-        throw corrupt("a case's journal has a gap");
-      }
-      return rows.map(entryOf);
-    },
+    history: historyOf,
     journal({ namespace, after, limit }) {
-      return feed.all(namespace, after, pageLimit(limit)).map(entryOf);
+      return understood(() => feed.all(namespace, after, pageLimit(limit))).map(entryOf);
     },
     end(namespace) {
-      return (last.get(namespace)?.position ?? 0) as number;
+      return (understood(() => last.get(namespace))?.position ?? 0) as number;
     },
     finished({ namespace, before, after, span }) {
-      const rows = ended.all(after, after + span, namespace, before);
+      const rows = understood(() => ended.all(after, after + span, namespace, before));
       const end = (lastPlace.get()?.place ?? 0) as number;
       return {
-        items: rows.map((row) => ({ ...storedOf(row), place: row.place as number })),
+        items: rows.map(finishedOf),
         next: after + span < end ? after + span : null,
       };
     },
+    check: () => fileFaults(connection),
     dataVersion() {
       return dataVersion.get()?.data_version as number;
     },
@@ -152,11 +176,37 @@ function storedOf(row: Row): Stored {
     row.version !== kase.version ||
     row.state !== kase.state ||
     row.action !== action ||
-    row.updated_at !== kase.updatedAt
+    row.updated_at !== kase.updatedAt ||
+    // In the list of what is unfinished, and nowhere else.
+    (row.due !== undefined && row.due !== dueAt(kase))
   ) {
     throw corrupt("its columns and its record differ");
   }
   return { case: kase, head: String(row.head) };
+}
+
+function casesOf(rows: readonly Row[], refused: ListQuery["refused"]): readonly Case[] {
+  if (refused === undefined) return rows.map((row) => storedOf(row).case);
+  const cases: Case[] = [];
+  for (const row of rows) {
+    try {
+      cases.push(storedOf(row).case);
+    } catch (error) {
+      if (!isGuardError(error)) throw error;
+      refused(error, String(row.id));
+    }
+  }
+  return cases;
+}
+
+/** A number beyond what a program can hold exactly is none that the store has written. */
+function understood<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const isBeyond = error instanceof Error && "code" in error && error.code === "ERR_OUT_OF_RANGE";
+    throw isBeyond ? corrupt("it holds a number that is none of ours", error) : error;
+  }
 }
 
 function entryOf(row: Row): JournalEntry {
@@ -177,7 +227,8 @@ function listStatement(query: ListQuery): Statement {
   const isUnfinished =
     dueBy !== undefined ||
     (states !== undefined && !states.some((state) => finishedStates.includes(state)));
-  const wheres = ["c.namespace = ?", isUnfinished ? "u.place > ?" : "c.place > ?"];
+  // The plus keeps it from searching by namespace, and then sorting all of it for each page.
+  const wheres = ["+c.namespace = ?", isUnfinished ? "u.place > ?" : "c.place > ?"];
   const values: (string | number)[] = [namespace, placeOf(query.after)];
   const where = (term: string, ...bound: readonly (string | number)[]): void => {
     wheres.push(term);
@@ -191,7 +242,7 @@ function listStatement(query: ListQuery): Statement {
   const source = isUnfinished
     ? "unfinished AS u CROSS JOIN cases AS c ON c.place = u.place"
     : "cases AS c";
-  const sql = `SELECT ${columns} FROM ${source} WHERE ${wheres.join(" AND ")}
+  const sql = `SELECT ${columns}${isUnfinished ? ", u.due" : ""} FROM ${source} WHERE ${wheres.join(" AND ")}
     ORDER BY ${isUnfinished ? "u" : "c"}.place LIMIT ?`;
   return { sql, values: [...values, limit + 1], limit };
 }

@@ -1,5 +1,6 @@
 import { GuardError } from "../core/errors.ts";
 import type { Store } from "../core/store.ts";
+import { checkInThread, isLargeFile } from "./sqlite-check-thread.ts";
 import { closedError, isBusy, storeError } from "./sqlite-errors.ts";
 import { plainPath } from "./sqlite-file.ts";
 import { openSession } from "./sqlite-open.ts";
@@ -103,6 +104,12 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
     async prune(query) {
       open();
       return prune(query);
+    },
+    async check() {
+      open();
+      const options = { path, busyMs, file: session.file };
+      const found = isLargeFile(path) ? await checkInThread(options) : undefined;
+      return found ?? reading((reader) => reader.check());
     },
     close() {
       closing ??= shutDown();

@@ -1,6 +1,15 @@
 import { describe, expect, test } from "vitest";
 import type { Case } from "../../src/core/case.ts";
-import { all, majority, manual, type Policy, threshold, unanimous } from "../../src/core/policy.ts";
+import {
+  all,
+  any,
+  approval,
+  majority,
+  manual,
+  type Policy,
+  threshold,
+  unanimous,
+} from "../../src/core/policy.ts";
 import type { Signal } from "../../src/core/signal.ts";
 import { judge } from "../../src/core/verdict.ts";
 import {
@@ -140,7 +149,13 @@ describe("FINAL is irreversible", () => {
   test("a late signal, told again, changes nothing at all", () => {
     const late = reached(final, event(vote("c", "NO")));
     expect(refusal(late, event(vote("c", "NO")))).toBe("unchanged");
-    expect(refusal(late, event(vote("c", "YES", { signalId: "c:NO" })))).toBe("signal_conflict");
+    for (const other of [
+      vote("c", "YES", { signalId: "c:NO" }),
+      vote("d", "NO", { signalId: "c:NO" }),
+      vote("c", "NO", { confidencePpm: 999_999 }),
+    ]) {
+      expect(refusal(late, event(other))).toBe("signal_conflict");
+    }
   });
 
   test("nobody decides again", () => {
@@ -170,6 +185,18 @@ describe("a person's decision", () => {
     const free = reached(absent, event(open(majority({ quorum: 3 }))), event(vote("a", "BLUE")));
     expect(refusal(free, decide("RED"))).toBe("unknown_outcome");
     expect(reached(free, decide("BLUE")).state).toBe("FINAL");
+    const split = reached(free, event(vote("b", "GREEN")));
+    expect(reached(split, decide("GREEN")).state).toBe("FINAL");
+  });
+
+  test.each([
+    ["any", any],
+    ["all", all],
+  ])("and a vote are taken where %s of the parts takes them", (_name, combined) => {
+    const kase = reached(absent, event(open(combined(approval(), majority({ quorum: 2 })))));
+    const voted = reached(kase, event(vote("a", "YES")));
+    expect(voted.state).toBe("RESOLVED_PROVISIONAL");
+    expect(refusal(voted, decide("YES"))).toBe("accepted");
   });
 
   test("ends a reconciliation", () => {

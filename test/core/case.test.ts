@@ -1,7 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { type Case, retired, type Settled, summaryOf, type Void } from "../../src/core/case.ts";
+import { fenceOf } from "../../src/core/advance.ts";
+import {
+  type Case,
+  type Retired,
+  retired,
+  type Settled,
+  summaryOf,
+  type Void,
+} from "../../src/core/case.ts";
 import { entryText, readEntry } from "../../src/core/entry.ts";
-import { all, approval, majority, manual } from "../../src/core/policy.ts";
+import { all, approval, immediate, majority, manual } from "../../src/core/policy.ts";
 import { dueAt } from "../../src/core/store.ts";
 import {
   absent,
@@ -28,9 +36,15 @@ const claimedAt = (at: number, rest: Parameters<typeof claim>[0] = {}) =>
   event(claim({ leaseUntil: at + 30, ...rest }), { at, by: "w1", nonce: `claim${at}` });
 const running = reached(absent, claimedAt(10));
 
+const remains = {
+  receiptHash: "receipt",
+  journalHash: "journal",
+  requests: [requestId("r1"), requestId("r2")],
+};
+
 describe("a tombstone", () => {
   const settled = reached(running, event(settle(1), { at: 20, nonce: "s" })) as Settled;
-  const stone = retired(settled, "hash");
+  const stone = retired(settled, remains);
 
   test("keeps what refuses the id for ever, and nothing else", () => {
     expect(stone).toEqual({
@@ -45,7 +59,7 @@ describe("a tombstone", () => {
       effect: "once",
       outcome: null,
       settlementId: "st_s",
-      receiptHash: "hash",
+      ...remains,
     });
   });
 
@@ -61,7 +75,7 @@ describe("a tombstone", () => {
       event(open(majority({ quorum: 1 }), { allow: [] })),
       event(vote("a", "NO")),
     ) as Void;
-    const bare = retired(rejected, "hash");
+    const bare = retired(rejected, remains);
     expect(bare).toMatchObject({ fingerprint: null, effect: "none", outcome: "NO" });
     expect(refusal(bare, event(claim()))).toBe("retired");
   });
@@ -94,11 +108,23 @@ describe("a tombstone", () => {
     });
     expect(summaryOf(absent)).toMatchObject({ caseId: "case-1", state: "ABSENT", updatedAt: null });
   });
+
+  test("has a summary before it holds an action, with the verdict so far", () => {
+    const waiting = reached(absent, event(open(majority({ quorum: 2 }))), event(vote("a", "YES")));
+    expect(summaryOf(waiting)).toMatchObject({
+      state: "RESOLVED_PROVISIONAL",
+      action: null,
+      verdict: { status: "undecided", tally: [{ outcome: "YES", sources: ["a"] }] },
+    });
+  });
 });
 
 describe("when a case needs attention", () => {
   const doubted = (terms: Parameters<typeof claim>[0]) =>
     reached(absent, claimedAt(10, terms), event(doubt(1), { at: 20 }));
+  const votesAndApproval = [
+    event(open(all(majority({ quorum: 3 }), approval({ expiresIn: 5 }))), { at: 1 }),
+  ];
   test.each<[string, Case, number | null]>([
     [
       "waiting for approval: when it expires",
@@ -106,12 +132,24 @@ describe("when a case needs attention", () => {
       6,
     ],
     ["waiting for votes: never", reached(absent, event(open(majority({ quorum: 1 })))), null],
+    [
+      "some have voted: when the approval that is wanted too expires",
+      reached(absent, ...votesAndApproval, event(vote("a", "YES"))),
+      6,
+    ],
+    [
+      "the votes disagree: the same",
+      reached(absent, ...votesAndApproval, event(vote("a", "YES")), event(vote("b", "NO"))),
+      6,
+    ],
     ["executing: when the lease ends", running, 40],
     ["probeable: when it may be probed", doubted({ terms: probeable(50) }), 70],
     ["idempotent, in doubt: at once", doubted({ terms: idempotent }), 20],
     ["keyed, in doubt: at once", doubted({ terms: keyed(100) }), 20],
     ["FINAL: never", reached(running, event(release(1))), null],
     ["settled: never", reached(running, event(settle(1))), null],
+    ["void: never", reached(running, event(release(1, true))), null],
+    ["retired: never", retired(reached(running, event(settle(1))) as Settled, remains), null],
     // No sweep can do anything for it, and it would fill the pages of those that it can.
     ["opaque, in doubt: never by itself", doubted({ terms: opaque }), null],
     [
@@ -124,6 +162,25 @@ describe("when a case needs attention", () => {
       null,
     ],
   ])("%s", (_name, kase, at) => expect(dueAt(kase)).toBe(at));
+});
+
+describe("the latest claim of a case", () => {
+  const bare = reached(absent, event(open(majority({ quorum: 3 }))));
+  const second = reached(running, event(release(1)), claimedAt(20));
+  test.each<[string, Case, number]>([
+    ["OPEN", bare, 0],
+    ["RESOLVED_PROVISIONAL", reached(bare, event(vote("a", "YES"))), 0],
+    ["IN_RECONCILIATION", reached(bare, event(vote("a", "YES")), event(vote("b", "NO"))), 0],
+    ["FINAL, never claimed", reached(absent, event(open(immediate()))), 0],
+    ["FINAL, given back", reached(running, event(release(1))), 1],
+    ["EXECUTING", second, 2],
+    ["IN_DOUBT", reached(second, event(doubt(2))), 2],
+    ["SETTLED", reached(second, event(settle(2))), 2],
+    ["VOID, claimed before", reached(second, event(release(2, true))), 2],
+    ["VOID, never claimed", reached(bare, event({ type: "withdraw", note: "no" })), 0],
+  ])("%s", (_name, kase, fence) => {
+    expect(fenceOf(kase as Exclude<Case, Retired>)).toBe(fence);
+  });
 });
 
 test("an entry says what happened, and reads back as it was written", () => {

@@ -74,6 +74,16 @@ describe("an approval", () => {
     expect(refusal(opened(majority({ quorum: 1 })), by("ann"))).toBe("no_approvals");
   });
 
+  test("is in time while one of the rules that want it is", () => {
+    const either = opened(any(approval({ expiresIn: 5 }), approval({ expiresIn: 9 })));
+    expect(reached(either, by("ann", 7)).state).toBe("FINAL");
+    expect(refusal(either, by("ann", 9))).toBe("expired");
+  });
+
+  test("needs no outcome, whatever outcomes are allowed", () => {
+    expect(reached(opened(approval(), { allow: ["YES"] }), by("ann")).state).toBe("FINAL");
+  });
+
   test("can't be decided in its place, nor voted", () => {
     const kase = opened(approval());
     expect(refusal(kase, event({ type: "decide", outcome: "YES", reason: "x" }))).toBe("no_votes");
@@ -100,7 +110,8 @@ describe("a denial", () => {
   test("by one who may approve voids the case", () => {
     expect(reached(two, by("ann"), no("ben"))).toMatchObject({
       state: "VOID",
-      receipt: { effect: "none", reason: "denied" },
+      fence: 0,
+      receipt: { effect: "none", reason: "denied", note: "denied by an approver" },
     });
   });
 
@@ -208,10 +219,28 @@ describe("opening again", () => {
     expect(refusal(bare, event(open(rule, { outcomes: ["YES", "NO"] })))).toBe("unchanged");
     const free = opened(rule, { intent: null });
     expect(refusal(free, event(open(rule, terms)))).toBe("policy_conflict");
-    const asksNobody = opened(immediate());
-    expect(refusal(asksNobody, event(open(immediate(), { allow: ["YES"] })))).toBe(
-      "policy_conflict",
-    );
+  });
+
+  test.each([{ allow: ["YES"] }, { outcomes: ["YES"] }])(
+    "with %o is a conflict, where nobody is asked",
+    (rest) => {
+      const asksNobody = opened(immediate());
+      expect(refusal(asksNobody, event(open(immediate())))).toBe("unchanged");
+      expect(refusal(asksNobody, event(open(immediate(), rest)))).toBe("policy_conflict");
+    },
+  );
+
+  test("with the action that the case holds is a repeat, wherever it is by now", () => {
+    const again = event(open(immediate(), { intent: intent() }));
+    const final = opened(immediate());
+    const running = reached(final, event(claim()));
+    const lost = reached(running, event({ type: "lease_ended" }, { at: 100 }));
+    const settled = reached(running, event(settle(1)));
+    const withdrawn = reached(final, event({ type: "withdraw", note: "no" }));
+    for (const kase of [final, running, lost, settled, withdrawn]) {
+      expect(refusal(kase, again), kase.state).toBe("unchanged");
+      expect(refusal(kase, event(open(immediate()))), kase.state).toBe("unchanged");
+    }
   });
 
   test("may bring the intent, once", () => {

@@ -7,8 +7,10 @@ import {
   type GuardErrorCode,
   isGuardError,
   isNotPerformed,
+  isStoreTrouble,
   NotPerformed,
 } from "../../src/core/errors.ts";
+import type { Outcome } from "../../src/core/outcome.ts";
 
 // The same file under another address is another module: a second copy of the package.
 const address = "../../src/core/errors.ts?second-copy";
@@ -34,6 +36,19 @@ test("the codes are those of the design, with their HTTP status", () => {
   });
 });
 
+const waits =
+  "Not executed. Do not call again now; say that it is not done, and continue with other work.";
+const corrects =
+  "Not executed: the arguments are not acceptable. Correct them before calling again.";
+const forModel: { readonly [code in GuardErrorCode]?: string } = {
+  invalid_request: corrects,
+  over_limit: corrects,
+  payload_conflict:
+    "Not executed: something else was asked for under this name before. Do not try another name; tell the person who asked.",
+  retired:
+    "Not executed by this call: this name was used before and is closed. Do not call it again, and not under another name; tell the person who asked.",
+};
+
 describe.each(codes)("%s", (code) => {
   test("has a status, an exit code and a remedy that is a sentence", () => {
     const { http, exit, remedy } = errorTable[code];
@@ -53,9 +68,9 @@ describe.each(codes)("%s", (code) => {
   });
 
   test("tells a model not to try again, or what to correct", () => {
-    expect(new GuardError(code, "x").forModel).toMatch(/^Not executed/);
-    expect(new GuardError(code, "x", { effect: "unknown" }).forModel).toMatch(
-      /^Unknown whether this ran\. Do not call it again\./,
+    expect(new GuardError(code, "x").forModel).toBe(forModel[code] ?? waits);
+    expect(new GuardError(code, "x", { effect: "unknown" }).forModel).toBe(
+      "Unknown whether this ran. Do not call it again. A person is checking; continue with other work.",
     );
   });
 });
@@ -89,6 +104,45 @@ describe("GuardError", () => {
 
   test("has no cause where there is none", () => {
     expect("cause" in new GuardError("held", "x")).toBe(false);
+    expect("cause" in new NotPerformed("x")).toBe(false);
+  });
+
+  const summary = {
+    caseId: "c",
+    state: "IN_DOUBT",
+    action: "pay",
+    verdict: null,
+    updatedAt: 0,
+  } as const;
+  const inDoubt: Outcome = {
+    status: "in_doubt",
+    effect: "unknown",
+    case: summary,
+    next: "Nobody knows. Look.",
+    forModel: "Unknown. Leave it.",
+  };
+
+  test("that holds an outcome back says what the outcome says", () => {
+    const own = { effect: "none", next: "x", forModel: "x" } as const;
+    expect(new GuardError("held", "The facts.", { ...own, outcome: inDoubt })).toMatchObject({
+      message: "Nobody knows. Look.",
+      effect: "unknown",
+      next: "Nobody knows. Look.",
+      forModel: "Unknown. Leave it.",
+      outcome: inDoubt,
+    });
+  });
+
+  test("about an outcome that settled speaks for itself", () => {
+    const settled = { status: "settled", effect: "once" } as Outcome;
+    const own = { first: "It ran.", next: "Look.", forModel: "It ran." };
+    expect(new GuardError("held", "The facts.", { ...own, outcome: settled })).toMatchObject({
+      message: "It ran. The facts. Look.",
+      effect: "none",
+      next: "Look.",
+      forModel: "It ran.",
+      outcome: settled,
+    });
   });
 });
 
@@ -102,15 +156,41 @@ describe("isGuardError", () => {
     expect(there.isGuardError(new GuardError("held", "x"), "held")).toBe(true);
   });
 
-  test.each<[string, unknown]>([
-    ["another error", new Error("payload_conflict")],
-    ["an object that looks like it", { name: "GuardError", code: "held" }],
-    ["an error that came through JSON", JSON.parse(JSON.stringify(new GuardError("held", "x")))],
-    ["null", null],
-    ["undefined", undefined],
-    ["a text", "GuardError"],
-    ["the other marked error", new NotPerformed("x")],
-  ])("is not fooled by %s", (_name, value) => expect(isGuardError(value)).toBe(false));
+  test.each<[string, () => unknown]>([
+    ["another error", () => new Error("payload_conflict")],
+    ["an object that looks like it", () => ({ name: "GuardError", code: "held" })],
+    [
+      "an error that came through JSON",
+      () => JSON.parse(JSON.stringify(new GuardError("held", "x"))),
+    ],
+    ["null", () => null],
+    ["undefined", () => undefined],
+    ["a text", () => "GuardError"],
+    ["the other marked error", () => new NotPerformed("x")],
+  ])("is not fooled by %s", (_name, make) => expect(isGuardError(make())).toBe(false));
+
+  // Other releases of the package look for this mark.
+  test.each([
+    ["GuardError", () => new GuardError("held", "x")],
+    ["NotPerformed", () => new NotPerformed("x")],
+  ])("%s bears its mark, out of sight", (name, make) => {
+    const mark = Symbol.for(`safeagent.${name}`);
+    expect(Object.getOwnPropertyDescriptor(make(), mark)).toEqual({
+      value: true,
+      enumerable: false,
+      writable: false,
+      configurable: false,
+    });
+  });
+});
+
+test.each(codes)("the store, not the call, failed with %s, exactly where it says so", (code) => {
+  expect(isStoreTrouble(new GuardError(code, "x"))).toBe(code.startsWith("store_"));
+});
+
+test("no other error says that the store failed", () => {
+  expect(isStoreTrouble(Object.assign(new Error("x"), { code: "store_corrupt" }))).toBe(false);
+  expect(isStoreTrouble(new Error("x"))).toBe(false);
 });
 
 describe("NotPerformed", () => {
@@ -140,6 +220,11 @@ describe("NotPerformed", () => {
 test("a broken invariant says that it may have been executed, and whose fault it is", () => {
   expect(() => assert(true, "x")).not.toThrow();
   expect(() => assert(1 > 2, "two is more than one")).toThrow(
-    "It may have been executed. Broken: two is more than one. This is a defect in SafeAgent: please report it.",
+    expect.objectContaining({
+      code: "broken_invariant",
+      effect: "unknown",
+      message:
+        "It may have been executed. Broken: two is more than one. This is a defect in SafeAgent: please report it.",
+    }),
   );
 });

@@ -117,6 +117,13 @@ describe("a lease", () => {
     expect(reached(running, renew(20))).toMatchObject({ leaseUntil: 40, version: 2, entries: 1 });
   });
 
+  test("moves what the case knows of time by a renewal, and never back", () => {
+    const renewedAt = (at: number) =>
+      reached(running, event({ type: "renew", fence: 1, leaseUntil: 90 }, { at }));
+    expect(renewedAt(12)).toMatchObject({ updatedAt: 12 });
+    expect(renewedAt(9)).toMatchObject({ updatedAt: 10 });
+  });
+
   test("ends in its time, in doubt", () => {
     expect(refusal(running, leaseEnded(39))).toBe("lease_running");
     expect(reached(running, leaseEnded(40))).toMatchObject({
@@ -180,7 +187,7 @@ describe("what a doubt means, by class", () => {
     expect(refusal(kase, found("absent", 69))).toBe("too_early");
     expect(reached(kase, found("absent", 70))).toMatchObject({
       state: "FINAL",
-      past: { claim: { fence: 1 } },
+      past: { claim: { fence: 1 }, reason: "the probe found that it did not happen" },
     });
   });
 
@@ -273,9 +280,15 @@ describe("P8: a worker that lost its claim", () => {
       state: "FINAL",
       past: { claim: { fence: 1 } },
     });
-    expect(reached(lost, event(release(1, true)))).toMatchObject({
+    expect(reached(lost, event(release(1, true), { nonce: "v" }))).toMatchObject({
       state: "VOID",
-      receipt: { effect: "none", reason: "not_performed", note: "refused" },
+      fence: 1,
+      receipt: {
+        settlementId: "st_v",
+        effect: "none",
+        reason: "not_performed",
+        note: "refused",
+      },
     });
   });
 });

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fingerprintText, isName } from "../../src/core/identity.ts";
 import { canonicalJson } from "../../src/core/json.ts";
@@ -58,24 +57,12 @@ describe("a name is 1 to 255 printable characters", () => {
 });
 
 describe("the text that is fingerprinted", () => {
-  const anyName = fc.string({ unit: "grapheme", minLength: 1, maxLength: 8 });
-
   test("is the canonical JSON of namespace, action and payload", () => {
-    const property = fc.property(
-      anyName,
-      anyName,
-      fc.jsonValue({ maxDepth: 2 }),
-      (namespace, action, payload) => {
-        const text = canonicalJson(payload);
-        fc.pre(text.ok);
-        const whole = canonicalJson({ payload, namespace, action });
-        expect(whole).toMatchObject({
-          ok: true,
-          text: fingerprintText(namespace, action, text.text),
-        });
-      },
-    );
-    fc.assert(property, { numRuns: 5_000 });
+    const text = canonicalJson({ payload: { b: [1, "\u20ac"] }, namespace: 'n"s', action: "a\\b" });
+    expect(text).toMatchObject({
+      ok: true,
+      text: fingerprintText('n"s', "a\\b", '{"b":[1,"\u20ac"]}'),
+    });
   });
 
   test("no two of namespace and action run into each other", () => {

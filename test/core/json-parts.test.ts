@@ -62,8 +62,16 @@ describe("without", () => {
     ["an empty name", { "": 1, a: 2 }, ["/"], { a: 2 }],
     ["nothing for the empty pointer", { a: 1 }, [""], { a: 1 }],
     ["nothing from a plain value", "text", ["/0", "/length"], "text"],
+    ["nothing from null", { a: null }, ["/a/b"], { a: null }],
     ["no inherited name", { a: 1 }, ["/constructor", "/toString"], { a: 1 }],
   ])("%s", (_name, value, pointers, rest) => expect(without(value, pointers)).toEqual(rest));
+
+  test("is the value itself where nothing is left out", () => {
+    const value = { a: { b: 1 } };
+    expect(without(value, [])).toBe(value);
+    const { a } = without({ ...value, note: 2 }, ["/note"]) as typeof value;
+    expect(a).toBe(value.a);
+  });
 
   test("leaves the value itself as it was", () => {
     const value = frozen({ a: { b: 1 }, list: [1] });

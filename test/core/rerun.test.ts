@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { mayRunAgain } from "../../src/core/advance.ts";
 import type { Case, InDoubt } from "../../src/core/case.ts";
 import { immediate } from "../../src/core/policy.ts";
 import type { EffectTerms } from "../../src/core/receipt.ts";
@@ -23,6 +24,19 @@ import {
 const claimedAt = (at: number, rest: Parameters<typeof claim>[0] = {}) =>
   event(claim({ leaseUntil: at + 30, ...rest }), { at, by: "w1", nonce: `claim${at}` });
 const running = reached(absent, claimedAt(10));
+
+describe("whether an effect in doubt may be started again", () => {
+  const lost = (terms: EffectTerms) =>
+    reached(absent, claimedAt(10, { terms }), event(doubt(1), { at: 20 })) as InDoubt;
+  test.each<[string, EffectTerms, at: number, boolean]>([
+    ["opaque", opaque, 20, false],
+    ["probeable", probeable(5), 1_000, false],
+    ["idempotent", idempotent, 1e15, true],
+    ["keyed, while the key lives", keyed(100), 109, true],
+    ["keyed, when it ends", keyed(100), 110, false],
+    ["keyed, by a clock that is no number", keyed(100), Number.NaN, false],
+  ])("%s", (_name, terms, at, may) => expect(mayRunAgain(lost(terms), at)).toBe(may));
+});
 
 describe("a re-run: a claim given while an earlier one is in doubt", () => {
   const first = (terms: EffectTerms) =>

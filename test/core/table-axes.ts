@@ -56,7 +56,9 @@ const rerun = (terms: EffectTerms) =>
 const votedFinal = reached(absent, opened(), said("a", "YES"), said("b", "YES"));
 const settled = reached(claimedTwice(opaque), event(settle(2), { at: 90 }));
 const rejected = reached(absent, opened(), said("a", "NO"), said("b", "NO"));
-const gone = (kase: Case): Case => retired(kase as Settled | Void, "0".repeat(64));
+const hash = "0".repeat(64);
+const gone = (kase: Case): Case =>
+  retired(kase as Settled | Void, { receiptHash: hash, journalHash: hash, requests: [] });
 
 export const states: readonly (readonly [name: string, kase: Case | Absent])[] = [
   ["ABSENT", absent],

@@ -114,6 +114,8 @@ test("payload, value and journal go; what refuses the id stays", async () => {
     outcome: null,
     settlementId: before?.settlementId,
     receiptHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    journalHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    requests: ["r1"],
   });
   expect(await guard.history("r1")).toEqual([]);
 });

@@ -238,6 +238,34 @@ const flaws: readonly (readonly [name: string, heading: string, flaw: Flaw])[] =
       prune: (query) => store.prune({ ...query, before: Number.POSITIVE_INFINITY }),
     }),
   ],
+  [
+    "keeps the head of a journal that is gone",
+    "prune turns finished cases into tombstones",
+    (store) => ({
+      async read(ids) {
+        const { stored, bound } = await store.read(ids);
+        if (stored?.case.state !== "RETIRED") return { stored, bound };
+        return { stored: { ...stored, head: stored.case.journalHash }, bound };
+      },
+    }),
+  ],
+  [
+    "gives its lists cursors that only they understand",
+    "a list is complete and stable under writes",
+    (store) => ({
+      async list(query) {
+        const own = query.states === undefined ? "all " : "some ";
+        const after = query.after?.startsWith(own) ? query.after.slice(own.length) : undefined;
+        const page = await store.list({ ...query, after: after ?? "0" });
+        return { ...page, next: page.next === null ? null : own + page.next };
+      },
+    }),
+  ],
+  [
+    "finds something wrong where nothing is",
+    "a sound store finds nothing wrong with itself",
+    () => ({ check: async () => ["A page is bent."] }),
+  ],
   ["tells nobody", "tells its listeners", () => ({ subscribe: () => () => {} })],
   ["goes on after its end", "closed means closed", () => ({ close: async () => {} })],
 ];

@@ -1,0 +1,4 @@
+import { mergeConfig } from "vitest/config";
+import tests from "./vitest.config.ts";
+
+export default mergeConfig(tests, { test: { setupFiles: ["proof/mutation/blind.ts"] } });
