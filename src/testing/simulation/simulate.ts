@@ -41,7 +41,7 @@ export interface SimulateOptions {
 }
 
 /** A world goes on until so much has gone wrong, and so much was done. */
-const enough = { faults: 20, acts: 40 } as const;
+const enough = { faults: 20, acts: 30 } as const;
 
 /**
  * Runs the guard in a small world of a few processes, a store, callees and clocks, in which everything
