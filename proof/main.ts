@@ -1,3 +1,4 @@
+import { span } from "../src/cli/progress.ts";
 import type { Campaign } from "./campaign.ts";
 import { campaigns } from "./campaigns.ts";
 import { type Proved, scoreOf } from "./judge.ts";
@@ -8,7 +9,6 @@ import { prove } from "./prove.ts";
 import { publish, published } from "./publish.ts";
 import { runOf } from "./run.ts";
 import { reasonNotToWrite, treeHere } from "./tree.ts";
-import { span } from "./words.ts";
 
 const names: readonly string[] = campaigns.map(({ name }) => name);
 

@@ -1,7 +1,8 @@
+import { span } from "../src/cli/progress.ts";
 import type { Arm } from "./campaign.ts";
 import { holds, scoreOf } from "./judge.ts";
 import type { Run } from "./record.ts";
-import { countsText, figureText, runsText, span } from "./words.ts";
+import { countsText, figureText, runsText } from "./words.ts";
 
 const from = "<!-- drawn from proof.json: from here -->";
 const until = "<!-- drawn from proof.json: to here -->";

@@ -1,7 +1,7 @@
+import { createProgress, type Screen, span } from "../src/cli/progress.ts";
 import type { Campaign, Size } from "./campaign.ts";
 import { holds, type Proved } from "./judge.ts";
-import { createProgress, type Screen } from "./progress.ts";
-import { countsText, runsText, span } from "./words.ts";
+import { countsText, runsText } from "./words.ts";
 
 export interface ProveOptions {
   readonly size: Size;

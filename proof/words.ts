@@ -15,11 +15,3 @@ export function countsText({ counts }: Arm): string {
     .map(([name, count]) => `${name}: ${figureText(count)}`)
     .join("; ");
 }
-
-/** Seconds as a person reads them. */
-export function span(seconds: number): string {
-  const whole = Math.max(0, Math.ceil(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3_600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`;
-}

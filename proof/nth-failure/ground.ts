@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createGuard } from "../../src/index.ts";
-import { patchedSource, realSource } from "../power-loss/patched-source.ts";
+import { patchedSource, realSource } from "../patched-source.ts";
 import type { Scenario } from "./scenarios.ts";
 import type { Ground } from "./trial.ts";
 

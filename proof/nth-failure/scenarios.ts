@@ -1,4 +1,4 @@
-import type { Patch } from "../power-loss/patched-source.ts";
+import type { Patch } from "../patched-source.ts";
 
 /** What a process does while calls to the kernel fail under it. Each step is tried again after an error. */
 export interface Scenario {

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { patchedSource, realSource } from "./patched-source.ts";
+import { patchedSource, realSource } from "../patched-source.ts";
 import type { Recording } from "./recordings.ts";
 import { readTrace, type Traced, tracing } from "./trace.ts";
 import type { WriterConfig } from "./writer.ts";

@@ -1,4 +1,4 @@
-import type { Patch } from "./patched-source.ts";
+import type { Patch } from "../patched-source.ts";
 import type { WorkloadName } from "./workloads.ts";
 
 /** Writers that work on one folder, one after the other, under one log. */

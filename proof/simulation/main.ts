@@ -1,9 +1,9 @@
 /** `npm run simulate`: many seeds, or one with all that happened in it. */
 import { parseArgs } from "node:util";
+import { createProgress } from "../../src/cli/progress.ts";
 import type { Act } from "../../src/testing/simulation/plan.ts";
 import { shrink } from "../../src/testing/simulation/shrink.ts";
 import { simulate } from "../../src/testing/simulation/simulate.ts";
-import { createProgress } from "../progress.ts";
 import { bugs } from "./bugs.ts";
 import { runSeeds } from "./crew.ts";
 import { hunt } from "./hunt.ts";

@@ -1,11 +1,11 @@
 import { randomInt } from "node:crypto";
 import { Command, InvalidArgumentError } from "commander";
 import { paintFor } from "./colour.ts";
-import { createBar } from "./crash-lab/bar.ts";
 import { interruptOn } from "./crash-lab/interrupt.ts";
 import type { LabResult } from "./crash-lab/lab.ts";
 import { isHeld, reportOf } from "./crash-lab/report.ts";
 import { exits } from "./failure.ts";
+import { createProgress } from "./progress.ts";
 
 interface CrashLabOptions {
   readonly store?: string;
@@ -54,7 +54,7 @@ async function perform(options: CrashLabOptions, signal: AbortSignal): Promise<n
   const seed = options.seed ?? randomInt(1_000_000);
   const started = performance.now();
   const paint = paintFor(process.stdout, process.env);
-  const bar = createBar(process.stderr);
+  const bar = createProgress("crash lab", process.stderr);
   const say = (text: string) => void (json || process.stdout.write(text));
   say(head(store, seed));
   // Loaded when it is wanted: the other verbs start faster without it.

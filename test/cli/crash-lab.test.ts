@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { createBar } from "../../src/cli/crash-lab/bar.ts";
 import { chanceOf } from "../../src/cli/crash-lab/chance.ts";
 import { namedPlan, points } from "../../src/cli/crash-lab/plan.ts";
 import { isHeld } from "../../src/cli/crash-lab/report.ts";
@@ -228,33 +227,5 @@ describe("a control", () => {
     const nothing = { ...history(0), book: {} };
     expect(controlFinding("control", nothing, ids).asExpected).toBe(false);
     expect(isHeld([])).toBe(false);
-  });
-});
-
-describe("the progress", () => {
-  const drawn = (isTTY: boolean) => {
-    let at = 0;
-    let text = "";
-    const bar = createBar({ isTTY, write: (more) => (text += more) }, () => at);
-    for (let done = 1; done <= 4; done += 1) {
-      at += 5_000;
-      bar.show(done, 4, "kills");
-    }
-    bar.show(4, 4, "kills");
-    bar.end();
-    return text;
-  };
-
-  test("in a pipe: a line now and then, with rate and time left", () => {
-    expect(drawn(false)).toBe(
-      "  2 of 4, 0.2 a second, 10 s left: kills\n  4 of 4, 0.2 a second, 0 s left: kills\n",
-    );
-  });
-
-  test("in a terminal: a bar in place, gone at the end", () => {
-    const text = drawn(true);
-    expect(text).toContain("\r\u001b[2K  ██████░░░░░░░░░░░░░░░░░░ 1 of 4, 0.2 a second, 15 s left");
-    expect(text).not.toContain("\n");
-    expect(text.endsWith("\r\u001b[2K")).toBe(true);
   });
 });

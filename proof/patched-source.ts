@@ -10,7 +10,7 @@ export interface Patch {
 }
 
 /** The sources as they are. */
-export const realSource: string = fileURLToPath(new URL("../../src", import.meta.url));
+export const realSource: string = fileURLToPath(new URL("../src", import.meta.url));
 
 /**
  * A copy of the sources with some places changed. A place that is not found exactly once is an error:

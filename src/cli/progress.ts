@@ -1,6 +1,4 @@
-import { span } from "./words.ts";
-
-/** Shows how far a campaign is: a bar on a terminal, a line now and then elsewhere. */
+/** Shows how far something long is: a bar on a terminal, a line now and then elsewhere. */
 export interface Progress {
   readonly show: (done: number, of: number, note?: string) => void;
   /** Takes the bar away. */
@@ -74,4 +72,12 @@ function rateText(perSecond: number): string {
 function count(value: number): string {
   const digits = value >= 100 || Number.isInteger(value) ? 0 : value >= 10 ? 1 : 2;
   return value.toLocaleString("en-US", { maximumFractionDigits: digits });
+}
+
+/** Seconds as a person reads them. */
+export function span(seconds: number): string {
+  const whole = Math.max(0, Math.ceil(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3_600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createProgress, progressText } from "../../proof/progress.ts";
+import { createProgress, progressText } from "../../src/cli/progress.ts";
 
 function shown(isTTY: boolean) {
   const written: string[] = [];
