@@ -4,7 +4,7 @@ import { harmedBy, withCopies } from "./damage/copies.ts";
 import { kinds } from "./damage/harm.ts";
 import type { Judged } from "./damage/judge.ts";
 
-const copiesOf: { readonly [S in Size]: number } = { quick: 300, full: 4_500, release: 10_500 };
+const copiesOf: { readonly [S in Size]: number } = { quick: 225, full: 4_500, release: 10_500 };
 
 export const damage: Campaign = {
   name: "damage",

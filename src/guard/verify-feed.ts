@@ -10,7 +10,7 @@ export async function checkFeed(walk: Walk, seen: Seen): Promise<void> {
   let entries = 0;
   for (let after = 0; after < seen.end; ) {
     const query = { namespace, after, limit: pageRows };
-    const page = await unlessDamaged(walk, "The feed", () => store.journal(query));
+    const page = await unlessDamaged(walk, "feed", () => store.journal(query));
     if (page === undefined) return;
     if (page.length === 0) break;
     const read: Read[] = [];
@@ -126,7 +126,7 @@ async function checkJournals(walk: Walk, latest: number): Promise<void> {
 /** Whether the feed has, still, an entry at its place. */
 async function isThere(walk: Walk, position: number): Promise<boolean> {
   const query = { namespace: walk.namespace, after: position - 1, limit: 1 };
-  const found = await unlessDamaged(walk, "The feed", () => walk.store.journal(query));
+  const found = await unlessDamaged(walk, "feed", () => walk.store.journal(query));
   return found?.[0]?.position === position;
 }
 

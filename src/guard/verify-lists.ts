@@ -37,7 +37,7 @@ const looks = 3;
 /** Walks all cases, and holds the lists that sweeps and operators go by against them. */
 export async function checkLists(walk: Walk): Promise<Seen> {
   const { store, namespace, soFar } = walk;
-  const end = (await unlessDamaged(walk, "The feed's end", () => store.end(namespace))) ?? 0;
+  const end = (await unlessDamaged(walk, "feed's end", () => store.end(namespace))) ?? 0;
   const seen = { cases: 0, entries: 0, latest: 0 };
   const whole = await eachPage(walk, async (page, after) => {
     let isLater = page.items.length > 0;
@@ -69,7 +69,7 @@ export async function eachPage(
   let after: Cursor = {};
   let mark: string | undefined;
   for (let pages = 1; ; pages += 1) {
-    const page = await pageOf(walk, "The list of cases", after);
+    const page = await pageOf(walk, "list of cases", after);
     if (page === undefined) return false;
     if (!(await look(page, after)) || page.next === null) return true;
     // Damage may lead in a circle. A cursor is kept for twice as long each time, so it comes back to one.
@@ -100,12 +100,12 @@ const unfinished: readonly CaseState[] = [
 
 const lists: readonly List[] = [
   {
-    name: "the list of what has not ended",
+    name: "list of what has not ended",
     query: { states: unfinished },
     holds: (kase) => unfinished.includes(kase.state),
   },
   {
-    name: "the list of what needs attention",
+    name: "list of what needs attention",
     query: { dueBy: Number.MAX_VALUE },
     holds: (kase) => dueAt(kase) !== null,
   },
@@ -121,13 +121,13 @@ async function compare(
   const page = await pageOf(walk, list.name, after, list.query);
   if (page === undefined) return;
   for (const kase of page.items) {
-    if (!list.holds(kase)) told(walk, kase, `is in ${list.name}, and should not be`);
+    if (!list.holds(kase)) told(walk, kase, `is in the ${list.name}, and should not be`);
   }
   const listed = idsOf(page);
   for (const kase of cases) {
     const isMissing = list.holds(kase) && !listed.has(kase.caseId);
     if (isMissing && (await isLost(walk, list, kase, after))) {
-      told(walk, kase, `is missing from ${list.name}`);
+      told(walk, kase, `is missing from the ${list.name}`);
     }
   }
 }
@@ -188,7 +188,7 @@ export async function unlessDamaged<T>(
     return await call();
   } catch (error) {
     if (!isGuardError(error, "store_corrupt")) throw error;
-    faults.add({ where: "store", what: `${name} can't be read: ${factsOf(error)}` });
+    faults.add({ where: "store", what: `The ${name} can't be read: ${factsOf(error)}` });
     return undefined;
   }
 }

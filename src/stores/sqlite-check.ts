@@ -1,5 +1,6 @@
 import { storeError } from "./sqlite-errors.ts";
 import type { Connection } from "./sqlite-open.ts";
+import { understood } from "./sqlite-understood.ts";
 import { lostCommits } from "./sqlite-wal-check.ts";
 
 /**
@@ -10,20 +11,21 @@ export function fileFaults({ db, path }: Connection): string[] {
   const faults: string[] = [];
   const told = (work: () => string | undefined): void => {
     try {
-      const fault = work();
+      const fault = understood(work);
       if (fault !== undefined) faults.push(fault);
     } catch (error) {
-      const { code, message } = storeError(error);
-      if (code !== "store_corrupt") throw error;
-      faults.push(`The database can't be read through: ${message}`);
+      if (storeError(error).code !== "store_corrupt") throw error;
+      faults.push(`The database can't be read through (${plainly(error)}).`);
     }
   };
 
   told(() => {
-    const [found, ...more] = db.prepare("PRAGMA integrity_check(10)").all();
-    if (found?.integrity_check === "ok") return undefined;
-    const rest = more.length === 0 ? "" : ` and ${more.length} more`;
-    return `The database is damaged: ${String(found?.integrity_check).replaceAll("\n", " ")}${rest}.`;
+    const rows = db.prepare("PRAGMA integrity_check(10)").all();
+    const lines = rows.flatMap((row) => String(row.integrity_check).split("\n"));
+    const [first, ...more] = lines.filter((line) => line !== "ok" && !line.startsWith("***"));
+    if (first === undefined) return undefined;
+    const rest = more.length === 0 ? "" : `; and ${more.length} more`;
+    return `The database is damaged: ${first}${rest}.`;
   });
   for (const { sql, says } of rules) {
     told(() => {
@@ -33,6 +35,12 @@ export function fileFaults({ db, path }: Connection): string[] {
   }
   told(() => lostCommits(path));
   return faults;
+}
+
+/** What SQLite itself says. */
+function plainly(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** What is so in every file that only the store has written. Each query gives the first place where it isn't. */
@@ -60,7 +68,7 @@ const rules: readonly { readonly says: string; readonly sql: string }[] = [
   },
   {
     // A tombstone has no journal that would miss it.
-    says: "A case stands in another namespace than its record says",
+    says: "A case's record doesn't say the namespace that it stands in",
     sql: `SELECT place FROM cases WHERE namespace IS NOT ${member("record", "namespace")} LIMIT 1`,
   },
   {

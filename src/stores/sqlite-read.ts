@@ -16,6 +16,7 @@ import {
 import { corrupt, readCase } from "./record.ts";
 import { fileFaults } from "./sqlite-check.ts";
 import type { Connection } from "./sqlite-open.ts";
+import { understood } from "./sqlite-understood.ts";
 import { type Finished, requestsOf } from "./tombstone.ts";
 
 type Row = Record<string, SQLOutputValue>;
@@ -197,16 +198,6 @@ function casesOf(rows: readonly Row[], refused: ListQuery["refused"]): readonly 
     }
   }
   return cases;
-}
-
-/** A number beyond what a program can hold exactly is none that the store has written. */
-function understood<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const isBeyond = error instanceof Error && "code" in error && error.code === "ERR_OUT_OF_RANGE";
-    throw isBeyond ? corrupt("it holds a number that is none of ours", error) : error;
-  }
 }
 
 function entryOf(row: Row): JournalEntry {

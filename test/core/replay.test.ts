@@ -345,8 +345,17 @@ describe("a record", () => {
   });
 
   test("without a journal is none", () => {
-    const found = differences(replayOf("ns", absent.caseId), settled);
-    expect(found).toEqual(expect.arrayContaining(["head", "state", "receipt"]));
+    expect(differences(replayOf("ns", absent.caseId), settled)).toEqual([
+      "head",
+      "state",
+      "version",
+      "entries",
+      "createdAt",
+      "updatedAt",
+      "deliberation",
+      "intent",
+      "receipt",
+    ]);
   });
 
   test("may have versions that renewals took, while the claim stands", () => {
@@ -411,6 +420,15 @@ describe("a record", () => {
     const kase = { ...rest, state: "FINAL" } as unknown as Case;
     expect(differences(whole(running), { case: kase, head: running.head })).toEqual([
       "state",
+      "leaseUntil",
+    ]);
+    const released = written(event(claim(), { at: 1 }), event(release(1), { at: 2 }));
+    const { version, entries, updatedAt } = released.case;
+    const held = { ...running.case, version, entries, updatedAt };
+    expect(differences(whole(released), { case: held, head: released.head })).toEqual([
+      "state",
+      "past",
+      "claim",
       "leaseUntil",
     ]);
     const ended = { ...settled.case, state: "EXECUTING", leaseUntil: 7 } as unknown as Case;

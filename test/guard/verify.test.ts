@@ -456,13 +456,35 @@ const flaws: readonly (readonly [name: string, flaw: Flaw, says: readonly string
   [
     "the list can't be read: the feed leads to the cases",
     (store) => ({
-      ...textOf("a", 0, () => "{}")(store),
+      ...head("b")(store),
       list: () => Promise.reject(corrupt()),
     }),
     [
       "The list of cases can't be read: A page is damaged.",
-      "The entry at position 6 of the feed is none of this namespace's, or was changed.",
+      "Entry 3 of case b (position 10) was changed, or the hash beside its record was: they differ.",
     ],
+  ],
+  [
+    "the list runs in a circle before its end: the feed leads to the rest",
+    (store) => ({
+      ...head("manual")(store),
+      async list(query) {
+        const { items } = await store.list({ ...query, limit: 2 });
+        // Two places, over and over.
+        return { items, next: query.after === "2" ? "4" : "2" };
+      },
+    }),
+    [
+      "The list of cases runs in a circle.",
+      expect.stringMatching(/^Entry 1 of case manual .* was changed/) as unknown as string,
+    ],
+  ],
+  [
+    "a list of what needs attention can't be read",
+    (store) => ({
+      list: (query) => (due(query) ? Promise.reject(corrupt()) : store.list(query)),
+    }),
+    ["The list of what needs attention can't be read: A page is damaged."],
   ],
   [
     "one row of the list can't be read: the others are",
@@ -489,6 +511,21 @@ const flaws: readonly (readonly [name: string, flaw: Flaw, says: readonly string
       history: (namespace, caseId) =>
         caseId === "b" ? Promise.reject(corrupt()) : store.history(namespace, caseId),
     }),
+    ["Case b can't be read: A page is damaged."],
+  ],
+  [
+    "a journal can't be read a second time",
+    (store) => {
+      let calls = 0;
+      return {
+        history: (namespace, caseId) => {
+          calls += caseId === "b" ? 1 : 0;
+          return caseId === "b" && calls === 2
+            ? Promise.reject(corrupt())
+            : store.history(namespace, caseId);
+        },
+      };
+    },
     ["Case b can't be read: A page is damaged."],
   ],
   [
@@ -539,6 +576,56 @@ const between = (
     };
   }) satisfies Flaw;
 
+test("a case that is found wrong is counted, and its entries are not", async () => {
+  const { store, another } = await livedIn();
+  const flaw = ofCase("b", () => []);
+  const found = await another({ store: { ...store, ...flaw(store) } }).verify();
+  expect(found).toMatchObject({ ok: false, cases: 10, entries: 12, faultCount: 1 });
+  const unlisted = { ...flaw(store), list: () => Promise.reject(corrupt()) };
+  const led = await another({ store: { ...store, ...unlisted } }).verify();
+  // Tombstones are in no feed.
+  expect(led).toMatchObject({ ok: false, cases: 8, entries: 12, faultCount: 2 });
+});
+
+test("a sound store is walked once, a page at a time", async () => {
+  const { store, another, guard } = world();
+  for (let index = 0; index < 150; index += 1) await guard.execute(call(`r-${index}`));
+  const calls = { list: 0, journal: 0, history: 0 };
+  const counted = another({
+    store: {
+      ...store,
+      list: (query) => {
+        calls.list += 1;
+        return store.list(query);
+      },
+      journal: (query) => {
+        calls.journal += 1;
+        return store.journal(query);
+      },
+      history: (...ids) => {
+        calls.history += 1;
+        return store.history(...ids);
+      },
+    },
+  });
+  expect(await counted.verify()).toMatchObject({ ok: true, cases: 150, entries: 300 });
+  // Two pages of three lists; three of the feed, and a look at its last entry; each journal once from either side.
+  expect(calls).toEqual({ list: 6, journal: 4, history: 300 });
+});
+
+test("a page of tombstones ends nothing: what comes after it is checked", async () => {
+  const { store, another, guard, turn, now } = world();
+  for (let index = 0; index < 120; index += 1) await guard.execute(call(`old-${index}`));
+  turn(1);
+  await guard.prune({ before: new Date(now()) });
+  for (let index = 0; index < 120; index += 1) await guard.execute(call(`r-${index}`));
+  const flawed = another({ store: { ...store, ...head("r-90")(store) } });
+  expect(await flawed.verify()).toMatchObject({ cases: 240, faults: [{ caseId: "r-90" }] });
+  const cut: Flaw = feed((all) => all.filter(({ position }) => position !== 440));
+  const lacking = another({ store: { ...store, ...cut(store) } });
+  expect(await lacking.verify()).toMatchObject({ cases: 240, faults: [{ position: 440 }] });
+});
+
 describe("what changes meanwhile is no fault", () => {
   const settledAfter = async (method: "read" | "list" | "journal") => {
     const { guard, store, another } = world();
@@ -570,6 +657,24 @@ describe("what changes meanwhile is no fault", () => {
       expect((await guard.list({ states: ["RETIRED"] })).items).toHaveLength(2);
     },
   );
+
+  test("a case is pruned while its entry is looked for in the feed", async () => {
+    const { guard, store, another, turn, now } = world();
+    await guard.execute(call("a"));
+    await guard.execute(call("b"));
+    turn(1);
+    const flawed = another({
+      store: {
+        ...store,
+        async journal(query) {
+          if (query.limit !== 1) return (await store.journal(query)).slice(1);
+          await guard.prune({ before: new Date(now()) });
+          return store.journal(query);
+        },
+      },
+    });
+    expect(await flawed.verify()).toMatchObject({ ok: true });
+  });
 
   test("a request is bound after the case was read", async () => {
     const { guard, store, another } = world();
@@ -676,6 +781,13 @@ describe("the call", () => {
       const guard = another({ store: { ...store, [method]: gone } });
       expect((await errorOf(guard.verify())).code, method).toBe("store_unavailable");
     }
+    let calls = 0;
+    const history: Store["history"] = (...ids) => {
+      calls += 1;
+      return calls > 10 ? gone() : store.history(...ids);
+    };
+    const later = another({ store: { ...store, history } });
+    expect((await errorOf(later.verify())).code).toBe("store_unavailable");
   });
 
   test("is ended by its signal, with the signal's reason", async () => {
@@ -697,16 +809,16 @@ describe("the call", () => {
 
   test("lets others work in the midst of a long journal, and of many requests", async () => {
     let ms = 0;
-    const { guard } = world({ platform: { monotonicMs: () => (ms += 1) } });
+    const { guard } = world({ platform: { monotonicMs: () => (ms += 6) } });
     for (let index = 0; index < 200; index += 1) await guard.execute(call(`r-${index}`, "a"));
-    const seen: number[] = [];
-    const checked = guard.verify({
-      caseId: "a",
-      onProgress: () => void seen.push(ms),
-    });
-    expect(await checked).toMatchObject({ ok: true, cases: 1, entries: 201 });
-    // A look at the watch each 64 entries and after each request, a turn every fifth.
-    expect(seen.length).toBeGreaterThan(201 / 64 / 5 + 200 / 7);
+    let turns = 0;
+    const onProgress = (): void => {
+      turns += 1;
+    };
+    const checked = await guard.verify({ caseId: "a", onProgress });
+    expect(checked).toMatchObject({ ok: true, cases: 1, entries: 201 });
+    // One each 64 entries, and one for each request.
+    expect(turns).toBe(3 + 200);
   });
 
   test("lets others work meanwhile, and tells how far it is", async () => {

@@ -105,7 +105,7 @@ test("the campaign runs through, and tells how far it is", async () => {
     seed: 1,
     progress: (done, of) => {
       seen.push(done);
-      expect(of).toBe(300);
+      expect(of).toBe(225);
       if (done === 5) throw ended;
     },
   });

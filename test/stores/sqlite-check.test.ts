@@ -47,8 +47,15 @@ const call = (requestId: string, caseId = requestId) => ({
   run: (): unknown => ({ paid: requestId }),
 });
 
-/** Some of everything, by a guard: its file, closed. */
+let made: Promise<string> | undefined;
+
+/** A file, closed, in which a guard has left some of everything. */
 async function livedIn(): Promise<string> {
+  made ??= makeOne();
+  return copied(await made);
+}
+
+async function makeOne(): Promise<string> {
   const path = newPath();
   const guard = createGuard({ store: path });
   await guard.execute(call("old"));
@@ -197,7 +204,7 @@ const damages: readonly (readonly [name: string, sql: string, says: readonly Reg
   [
     "a tombstone of another namespace",
     "UPDATE cases SET namespace = 'else' WHERE id = 'old'",
-    [/^A case stands in another namespace than its record says \(place 1\)/],
+    [/^A case's record doesn't say the namespace that it stands in \(place 1\)/],
   ],
   [
     "a tombstone changed",
@@ -302,7 +309,9 @@ describe("the file itself", () => {
     });
     expect(passesSqlite(path)).toBe(false);
     const found = await faultsAt(path);
-    expect(found.at(-1)).toMatch(/^The database is damaged: /);
+    expect(found).toContainEqual(
+      expect.stringMatching(/^The database is damaged: .+ on page \d+; and \d+ more\.$/),
+    );
   });
 
   test("that can't be read through is a fault and no error, case by case", async () => {
