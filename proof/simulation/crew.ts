@@ -7,7 +7,6 @@ export interface CrewOptions {
   readonly from: number;
   readonly seeds: number;
   readonly stopsAtFault: boolean;
-  readonly twice: boolean;
   /** The program of a worker; another copy of the sources has its own. */
   readonly worker?: URL;
   readonly processes?: number;
@@ -19,7 +18,7 @@ const pieceSeeds = 200;
 
 /** Runs seeds in several processes; answers the pieces in the order of their seeds. */
 export async function runSeeds(options: CrewOptions): Promise<readonly PieceDone[]> {
-  const { from, seeds, stopsAtFault, twice, progress } = options;
+  const { from, seeds, stopsAtFault, progress } = options;
   const program = options.worker ?? new URL("./worker.ts", import.meta.url);
   const done: PieceDone[] = [];
   let next = from;
@@ -36,7 +35,6 @@ export async function runSeeds(options: CrewOptions): Promise<readonly PieceDone
         from: next,
         seeds: Math.min(pieceSeeds, from + seeds - next),
         stopsAtFault,
-        twice,
       };
       next += piece.seeds;
       worker.send(piece);

@@ -24,7 +24,7 @@ export async function hunt(
 ): Promise<Hunted> {
   const started = performance.now();
   const pieces = await withBug(bug, (worker) =>
-    runSeeds({ ...options, worker, stopsAtFault: true, twice: false, progress: () => {} }),
+    runSeeds({ ...options, worker, stopsAtFault: true, progress: () => {} }),
   );
   const { broken, seeds } = totalOf(pieces);
   const first = broken[0];

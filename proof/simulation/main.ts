@@ -1,5 +1,5 @@
 /** `npm run simulate`: many seeds, or one with all that happened in it. */
-import { parseArgs } from "node:util";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { createProgress } from "../../src/cli/progress.ts";
 import type { Act } from "../../src/testing/simulation/plan.ts";
 import { shrink } from "../../src/testing/simulation/shrink.ts";
@@ -7,7 +7,7 @@ import { simulate } from "../../src/testing/simulation/simulate.ts";
 import { bugs } from "./bugs.ts";
 import { runSeeds } from "./crew.ts";
 import { hunt } from "./hunt.ts";
-import { totalOf } from "./total.ts";
+import { fewestFaults, totalOf, unlike } from "./total.ts";
 
 const usage = `npm run simulate -- [options]
 
@@ -21,7 +21,7 @@ Runs the guard in simulated worlds and asserts the promises after each step. The
   --planted    plant each known bug into a copy of the sources, and hunt it with the seeds (default 50,000)
 `;
 
-const { values } = parseArgs({
+const { values } = asked({
   options: {
     seeds: { type: "string" },
     from: { type: "string", default: "1" },
@@ -38,25 +38,38 @@ else if (values.seed !== undefined) await one(whole("seed", values.seed), values
 else if (values.planted) await planted(whole("seeds", values.seeds ?? "50000"));
 else await many(whole("seeds", values.seeds ?? "10000"));
 
+/** What was mistyped is told in a sentence. */
+function asked<const T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    return wrong((error as Error).message);
+  }
+}
+
+function wrong(what: string): never {
+  console.error(`${what}\n\n${usage}`);
+  process.exit(2);
+}
+
 function whole(name: string, text: string): number {
   const value = Number(text.replaceAll(/[,_]/g, ""));
-  if (!Number.isSafeInteger(value) || value < 0) {
-    console.error(`--${name} must be a whole number from 0 on.`);
-    process.exit(2);
-  }
-  return value;
+  return Number.isSafeInteger(value) && value >= 1
+    ? value
+    : wrong(`--${name} must be a whole number from 1 on.`);
 }
 
 async function many(seeds: number): Promise<void> {
   const from = whole("from", values.from);
   const bar = createProgress("simulation", process.stderr);
-  const pieces = await runSeeds({
+  const options = {
     from,
     seeds,
     stopsAtFault: false,
-    twice: values.twice,
-    progress: (done) => bar.show(done, seeds, "seeds"),
-  });
+    progress: (done: number) => bar.show(done, seeds, "seeds"),
+  };
+  const pieces = await runSeeds(options);
+  const differing = values.twice ? unlike(pieces, await runSeeds(options), from) : [];
   bar.end();
   const total = totalOf(pieces);
   for (const [kind, count] of Object.entries(total.counts).sort()) {
@@ -66,17 +79,20 @@ async function many(seeds: number): Promise<void> {
   for (const { seed, fault } of total.broken.slice(0, 20)) {
     console.log(`\n${fault}\n  npm run simulate -- --seed ${seed}`);
   }
-  for (const seed of total.unlike) console.log(`\nTwo runs of seed ${seed} differ.`);
+  for (const seed of differing) console.log(`\nTwo runs of seed ${seed} differ.`);
   console.log(
     `\n${total.seeds} seeds from ${from}, ${total.faults} faults (at least ${total.fewestFaults} a seed), ` +
       `${total.starts} effects, ${total.settled} receipts, trace ${total.traceHash}: ` +
       `${total.broken.length} promises broken`,
   );
-  process.exitCode = total.broken.length + total.unlike.length > 0 ? 1 : 0;
+  const isVoid = total.neverFired.length > 0 || total.fewestFaults < fewestFaults;
+  if (isVoid) console.log("Void: some of the faults never came about. Run more seeds.");
+  process.exitCode = isVoid || total.broken.length + differing.length > 0 ? 1 : 0;
 }
 
 async function one(seed: number, keep: string | undefined): Promise<void> {
-  const kept = keep === undefined ? {} : { keep: new Set(keep.split(",").map(Number)) };
+  const kept =
+    keep === undefined ? {} : { keep: new Set(keep.split(",").map((id) => whole("keep", id))) };
   let run = await simulate({ seed, ...kept, keepsTrace: true });
   if (run.fault !== undefined && keep === undefined) {
     run = await shrink({ seed, keepsTrace: true });

@@ -6,8 +6,6 @@ export interface Piece {
   readonly seeds: number;
   /** Ends at the first seed that breaks a promise. */
   readonly stopsAtFault: boolean;
-  /** Runs each seed a second time and compares the hashes of what happened. */
-  readonly twice: boolean;
 }
 
 export interface PieceDone {
@@ -20,10 +18,8 @@ export interface PieceDone {
   readonly settled: number;
   readonly counts: Counts;
   readonly broken: readonly Broken[];
-  /** Seeds whose second run was another one. */
-  readonly unlike: readonly number[];
-  /** The hash of all hashes, in order. */
-  readonly traceHash: string;
+  /** Of all that happened, a seed each. */
+  readonly traceHashes: readonly string[];
 }
 
 export interface Broken {

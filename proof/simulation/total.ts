@@ -11,12 +11,14 @@ export interface Total {
   readonly settled: number;
   readonly counts: Counts;
   readonly broken: readonly Broken[];
-  readonly unlike: readonly number[];
   /** Kinds of faults and mischief that never came about. */
   readonly neverFired: readonly string[];
-  /** Of the hashes of all pieces: two runs of the same seeds that differ anywhere differ here. */
+  /** Of the hashes of all seeds, in order: two runs of the same seeds that differ anywhere differ here. */
   readonly traceHash: string;
 }
+
+/** Below so many faults, a seed has not been tried. */
+export const fewestFaults = 20;
 
 export function totalOf(pieces: readonly PieceDone[]): Total {
   const sum = (of: (piece: PieceDone) => number) =>
@@ -24,7 +26,7 @@ export function totalOf(pieces: readonly PieceDone[]): Total {
   const counts: Counts = {};
   const hash = createHash("sha256");
   for (const piece of pieces) {
-    hash.update(piece.traceHash);
+    for (const one of piece.traceHashes) hash.update(one);
     for (const [kind, count] of Object.entries(piece.counts)) {
       counts[kind as keyof Counts] = (counts[kind as keyof Counts] ?? 0) + count;
     }
@@ -37,8 +39,18 @@ export function totalOf(pieces: readonly PieceDone[]): Total {
     settled: sum((piece) => piece.settled),
     counts,
     broken: pieces.flatMap((piece) => piece.broken),
-    unlike: pieces.flatMap((piece) => piece.unlike),
     neverFired: [...faultKinds, ...mischiefKinds].filter((kind) => (counts[kind] ?? 0) === 0),
     traceHash: hash.digest("hex").slice(0, 16),
   };
+}
+
+/** Seeds whose second run was another one: the same seeds, run by other processes. */
+export function unlike(
+  once: readonly PieceDone[],
+  again: readonly PieceDone[],
+  from: number,
+): readonly number[] {
+  const second = again.flatMap((piece) => piece.traceHashes);
+  const first = once.flatMap((piece) => piece.traceHashes);
+  return first.flatMap((hash, index) => (hash === second[index] ? [] : [from + index]));
 }

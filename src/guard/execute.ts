@@ -53,7 +53,10 @@ const readFirstAbove = 0.1;
 
 export function createExecute(options: ExecuteOptions): Performing {
   const { leader, runner, finished, platform, report } = options;
+  /** By their cases: those that may be joined. */
   const flights = new Map<string, Flight>();
+  /** All of them, also those whose claim is lost: their results still count. */
+  const underWay = new Set<Promise<Outcome>>();
   let arrivals = 0;
   /** Of the latest asks that came to the store, how many found their case there. */
   let knownShare = 0;
@@ -123,7 +126,12 @@ export function createExecute(options: ExecuteOptions): Performing {
     arrivals += 1;
     const flight: Flight = { ask, since: arrivals, held: undefined, runs: false, done };
     flights.set(ask.caseId, flight);
-    done.then(landed, landed);
+    underWay.add(done);
+    const over = () => {
+      landed();
+      underWay.delete(done);
+    };
+    done.then(over, over);
     return ask.signal === undefined ? done : untilGivenUp(flight, ask.signal);
   };
 
@@ -208,9 +216,7 @@ export function createExecute(options: ExecuteOptions): Performing {
   };
 
   const idle = async (): Promise<void> => {
-    while (flights.size > 0) {
-      await Promise.allSettled([...flights.values()].map((flight) => flight.done));
-    }
+    while (underWay.size > 0) await Promise.allSettled(underWay);
   };
 
   return { execute, idle };

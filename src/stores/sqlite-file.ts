@@ -58,8 +58,25 @@ export function makeCertain(path: string): void {
   const stats = statSync(log, { throwIfNoEntry: false });
   // Windows syncs what was opened for writing, and keeps names by itself.
   if (stats !== undefined && stats.size > 0) sync(log, isWindows ? "r+" : "r");
-  if (!isWindows) sync(dirname(path), "r");
+  if (!isWindows) syncFolder(dirname(path));
 }
+
+/** Where a folder can't be synced at all, or may not be read, that says nothing of the disk. */
+function syncFolder(path: string): void {
+  try {
+    sync(path, "r");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && unsyncable.has(error.code))) throw error;
+  }
+}
+
+const unsyncable: ReadonlySet<unknown> = new Set([
+  "EINVAL",
+  "ENOTSUP",
+  "ENOSYS",
+  "EACCES",
+  "EPERM",
+]);
 
 const isWindows = process.platform === "win32";
 

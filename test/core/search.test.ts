@@ -7,10 +7,13 @@ import { type Found, search } from "./search/search.ts";
 
 const bugs = [...executionBugs, ...hearingBugs];
 
+// The largest worlds take a quarter of a minute on a free machine, and a minute on a busy one.
+const timeout = 600_000;
+
 const told = ({ violation, trace }: Found) => `${violation}\n  ${trace.join("\n  ")}`;
 
 describe("every world that can be reached keeps P1, P2, P3, P5, P6, P7, P8 and P9", () => {
-  test.each(Object.values(scenarios))("$name", (scenario) => {
+  test.each(Object.values(scenarios))("$name", { timeout }, (scenario) => {
     const { states, steps, seen, found } = search(scenario, transition);
     console.log(`${scenario.name}: ${states} states, ${steps} steps`);
     expect(found === null ? null : told(found)).toBeNull();
@@ -23,7 +26,7 @@ describe("every world that can be reached keeps P1, P2, P3, P5, P6, P7, P8 and P
 describe("the search finds each planted bug", () => {
   test("there are enough of them", () => expect(bugs.length).toBeGreaterThanOrEqual(55));
 
-  test.each(bugs)("$name", ({ name, world, breaks, machine }) => {
+  test.each(bugs)("$name", { timeout }, ({ name, world, breaks, machine }) => {
     const { states, found } = search(scenarios[world], machine);
     expect(found, `${name}: not found in ${states} states`).not.toBeNull();
     console.log(`planted: ${name}\n${told(found!)}\n  (after ${states} states)`);

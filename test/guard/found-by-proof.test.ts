@@ -415,3 +415,28 @@ describe("who joins a call and gets the receipt of an end without effect", () =>
     expect(answers[1]).toEqual(answers[0]);
   });
 });
+
+test("a guard that closes waits for an effect whose claim is lost, and its result counts", async () => {
+  const { another, turn, reported } = world();
+  const { platform, pass } = alarms();
+  const guard = another({ platform });
+  const effect = gated();
+  const running = guard.execute(call(effect.run));
+  await effect.started;
+  turn(30_000);
+  const others = another({ actor: "others" });
+  expect(await others.reconcile()).toMatchObject({ doubted: 1 });
+  await pass(10_000);
+  expect(reported("leaseLost")).toBe(1);
+
+  let closed = false;
+  const closing = guard.close().then(() => {
+    closed = true;
+  });
+  await quiet();
+  expect(closed).toBe(false);
+  effect.finish("late");
+  await closing;
+  expect(await running).toMatchObject({ status: "settled", recorded: true });
+  expect(await others.receipt("r1")).toMatchObject({ value: "late", source: "late" });
+});

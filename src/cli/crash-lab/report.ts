@@ -3,7 +3,8 @@ import type { Finding } from "./finding.ts";
 
 /** Whether the lab has shown what it must: the defence held, and the controls failed. */
 export function isHeld(findings: readonly Finding[]): boolean {
-  return findings.length > 0 && findings.every(({ asExpected }) => asExpected);
+  const isTried = findings.some(({ role }) => role === "defence");
+  return isTried && findings.every(({ asExpected }) => asExpected);
 }
 
 /** What was found, as text: one table for the guard, one for the controls, and what was wrong. */

@@ -17,6 +17,10 @@ export interface Book {
   receipt: string | null;
   /** What the case is bound to, but for what doesn't count. */
   payload: string | null;
+  /** Fences of the claims whose result was committed: as the settlement, or as evidence. */
+  readonly results: Set<number>;
+  /** Answers with a recorded receipt: who got them, and under which request. */
+  readonly receivers: { readonly life: string; readonly requestId: string }[];
   /** Fences of the claims that were committed. */
   readonly claims: Set<number>;
   /** Request ids that were bound to it. */
@@ -50,6 +54,7 @@ export interface Attempt {
   readonly fence: number;
   readonly key: string;
   readonly payload: string;
+  readonly startedAt: number;
   /** The world was changed by it. */
   happened: boolean;
   /** What it told its guard. */
@@ -66,6 +71,8 @@ export function newBook(setting: CaseSetting): Book {
     record: null,
     receipt: null,
     payload: null,
+    results: new Set(),
+    receivers: [],
     claims: new Set(),
     requests: new Set(),
     voices: {

@@ -260,6 +260,7 @@ function attemptOf(world: World, life: Life, wish: Wish, ctx: EffectContext): At
     fence,
     key,
     payload: contentOf(wish),
+    startedAt: world.agenda.now(),
     happened: false,
     told: "nothing",
     cleared: false,

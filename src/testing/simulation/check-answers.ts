@@ -16,6 +16,8 @@ export interface CallSeen {
   readonly settledBefore: string | null;
   /** How often the store had failed its process before. */
   readonly troublesBefore: number;
+  /** How often its effect had been started before. */
+  readonly attemptsBefore: number;
 }
 
 /** No answer may hold any of this: it stands in payloads and values. */
@@ -46,6 +48,9 @@ export function answerFault(
         : `P3: two receipts for the end of ${caseId}`;
     case "not_performed":
     case "pending":
+      if (mayHaveRun(book, call)) {
+        return `P5: ${caseId} was called ${answer.status}, and this very call may have run it`;
+      }
       if (call.settledBefore !== null || call.happenedBefore > 0) {
         return `P5: ${caseId} was called ${answer.status}, and it had happened before`;
       }
@@ -103,10 +108,22 @@ export function errorFault(book: Book, call: CallSeen, error: unknown): string |
         : `P3: ${caseId} was called retired, and is not`;
     case "store_unavailable":
     case "store_contended":
-      return undefined;
+      return error.effect === "none" && mayHaveRun(book, call)
+        ? `P10: a call for ${caseId} that may have run it ended with "nothing was executed"`
+        : undefined;
     default:
       return `P10: a call for ${caseId} ended with ${error.code}: ${error.message}`;
   }
+}
+
+/** The effect was started for this very request, in this process, since it was asked for; and it may have happened. */
+function mayHaveRun(book: Book, call: CallSeen): boolean {
+  return book.attempts
+    .slice(call.attemptsBefore)
+    .some(
+      ({ life, requestId, told, cleared }) =>
+        life === call.life && requestId === call.requestId && told !== "not performed" && !cleared,
+    );
 }
 
 /** What no error may be, whatever was called. */

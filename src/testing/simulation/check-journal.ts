@@ -154,6 +154,7 @@ export function keep(book: Book, { next, event }: Landing): void {
   if ("receipt" in next) book.receipt = JSON.stringify(next.receipt);
   if (event === null) return;
   if (event.type === "claim" && next.state === "EXECUTING") book.claims.add(next.claim.fence);
+  if (event.type === "settle" || event.type === "late_result") book.results.add(event.fence);
   if (event.type === "release") clear(book, event.fence, event.fence);
   if (event.type === "probed" && event.found.answer === "absent") clear(book, 0, event.fence);
   if (event.type === "resolve" && !event.happened) clear(book, 0, event.fence);

@@ -37,9 +37,10 @@ export async function heal(
   };
 
   await until(() => doing.open() === 0, "a call had no answer within an hour");
-  for (const process of processes) process.running()?.life.end();
-  // What was under way arrives, before time is set on.
+  // What was under way arrives, and what is owed to the store is paid, before anybody ends.
   await agenda.runUntil(rested(world, inFlightMs));
+  checkDebts(world, new Set(processes.map((process) => process.running()?.life.name)));
+  for (const process of processes) process.running()?.life.end();
   if (broken()) return;
   const [process] = processes;
   process?.start();
@@ -82,8 +83,13 @@ export async function heal(
     const { caseId } = setting;
     const variant = payload?.includes('"b"') === true ? "b" : "a";
     const rest = { via: "execute", waitMs: 10_000, patienceMs: null, process: 0 } as const;
+    const settledBefore = doing.settled();
     doing.do({ id: 0, at: 0, do: "call", caseId, requestId: `${caseId}/last`, variant, ...rest });
     await until(() => doing.open() === 0, `the last call for ${caseId} had no answer`);
+    const isSettled = witness.book(caseId).record?.state === "SETTLED";
+    if (isSettled && doing.settled() === settledBefore) {
+      witness.blame(`P3: ${caseId} is settled, and the last call did not get its receipt`);
+    }
     if (broken()) return;
   }
   checkEnds(world);
@@ -101,6 +107,29 @@ function rested({ agenda }: World, ms: number): () => boolean {
 }
 
 type Finished = <T>(what: string, work: Promise<T>) => Promise<T | undefined>;
+
+/** P3, P8: who lives on has written down every result and every request that it gave a receipt to. */
+function checkDebts({ witness }: World, living: ReadonlySet<string | undefined>): void {
+  for (const { setting, record, attempts, results, receivers, requests } of witness.books) {
+    if (record?.state === "RETIRED") continue;
+    const { caseId } = setting;
+    const lost = attempts.find(
+      ({ life, told, fence }) => living.has(life) && told === "returned" && !results.has(fence),
+    );
+    if (lost !== undefined) witness.blame(`P8: the result of ${lost.name} was written nowhere`);
+    const unbound = receivers.find(
+      ({ life, requestId }) =>
+        living.has(life) &&
+        !requests.has(requestId) &&
+        !witness.books.some((other) => other.requests.has(requestId)),
+    );
+    if (unbound !== undefined) {
+      witness.blame(
+        `P3: request ${unbound.requestId} got the receipt of ${caseId}, and is not bound to it`,
+      );
+    }
+  }
+}
 
 /** P5: what was started and is not known to have ended is listed; and nothing else is left standing. */
 async function checkDoubts(

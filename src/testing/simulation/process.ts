@@ -73,7 +73,10 @@ export function createProcess(world: World, index: number, callee: Callee, hints
       running = undefined;
       // What it still has to write, it writes; then it is gone.
       void guard.close().then(
-        () => life.end(),
+        () => {
+          world.witness.blame(unfinished(world, life.name));
+          life.end();
+        },
         (error: unknown) => world.witness.refused("closing", error, []),
       );
     },
@@ -84,4 +87,13 @@ export function createProcess(world: World, index: number, callee: Callee, hints
       running.life.stop(ms);
     },
   };
+}
+
+/** A guard that is closed has waited for what it runs, but for what took longer than it may. */
+function unfinished({ witness, agenda }: World, life: string): string | undefined {
+  const since = agenda.now() - spans.timeout;
+  const left = witness.books
+    .flatMap(({ attempts }) => attempts)
+    .find((one) => one.life === life && one.told === "nothing" && one.startedAt > since);
+  return left === undefined ? undefined : `P8: ${life} was closed while ${left.name} ran`;
 }

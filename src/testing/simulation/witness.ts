@@ -24,7 +24,9 @@ export interface Witness {
   happened(attempt: Attempt): void;
   /** The store has failed a process. */
   troubled(life: string): void;
-  asked(call: Omit<CallSeen, "happenedBefore" | "settledBefore" | "troublesBefore">): CallSeen;
+  asked(
+    call: Omit<CallSeen, "happenedBefore" | "settledBefore" | "troublesBefore" | "attemptsBefore">,
+  ): CallSeen;
   answered(call: CallSeen, answer: Outcome): void;
   failed(call: CallSeen, error: unknown): void;
   /** Something else than a call was refused. `codes`: what it may be refused with, beside a broken store. */
@@ -85,17 +87,20 @@ export function createWitness(cases: readonly CaseSetting[]): Witness {
     },
     troubled: (life) => troubles.set(life, (troubles.get(life) ?? 0) + 1),
     asked(call) {
-      const { happened, record, receipt } = bookOf(call.caseId);
+      const { happened, record, receipt, attempts } = bookOf(call.caseId);
       return {
         ...call,
         happenedBefore: happened,
         settledBefore: record?.state === "SETTLED" ? receipt : null,
         troublesBefore: troubles.get(call.life) ?? 0,
+        attemptsBefore: attempts.length,
       };
     },
     answered(call, answer) {
       const failed = troubles.get(call.life) ?? 0;
-      blame(answerFault(bookOf(call.caseId), call, answer, failed));
+      const book = bookOf(call.caseId);
+      blame(answerFault(book, call, answer, failed));
+      if (answer.status === "settled" && answer.recorded) book.receivers.push(call);
     },
     failed: (call, error) => blame(errorFault(bookOf(call.caseId), call, error)),
     refused(what, error, codes) {
