@@ -1,3 +1,4 @@
+import { chanceOf } from "../src/testing/chance.ts";
 import type { Arm, Campaign, CampaignOptions, Findings, Size } from "./campaign.ts";
 import { type Account, newAccount } from "./nth-failure/account.ts";
 import { type Fault, faults, type Lasting, oneOfEach } from "./nth-failure/fault.ts";
@@ -5,7 +6,6 @@ import { makeGrounds } from "./nth-failure/ground.ts";
 import { controls, type Scenario, scenarios } from "./nth-failure/scenarios.ts";
 import { type Sweep, sample, whole } from "./nth-failure/sweep.ts";
 import { countCalls, type Ground, type Result, trial } from "./nth-failure/trial.ts";
-import { diceOf } from "./power-loss/dice.ts";
 import { inScratchFolder } from "./power-loss/folder.ts";
 import { straceHindrance } from "./power-loss/strace.ts";
 
@@ -51,8 +51,8 @@ async function sweepsOf(size: Size, seed: number, ground: Ground): Promise<Plann
   for (const scenario of scenarios) {
     const callsOf = await countCalls(scenario, ground);
     for (const lasting of ["once", "for good"] as const) {
-      const dice = diceOf(seed, scenario.name, lasting);
-      for (const fault of size === "quick" ? oneOfEach(dice) : faults) {
+      const chance = chanceOf(seed, scenario.name, lasting);
+      for (const fault of size === "quick" ? oneOfEach(chance) : faults) {
         planned.push(plan(scenario, fault, lasting, callsOf(fault), size, seed));
       }
     }

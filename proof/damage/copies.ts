@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { diceOf } from "../power-loss/dice.ts";
+import { chanceOf } from "../../src/testing/chance.ts";
 import { inScratchFolder } from "../power-loss/folder.ts";
 import { kinds, type Scratch } from "./harm.ts";
 import { type Judged, judge } from "./judge.ts";
@@ -45,6 +45,6 @@ function scratched(path: string, bytes: Buffer, harm: (db: DatabaseSync) => void
 /** One copy, one damage: all of it decided by the seed. */
 export function harmedBy(copies: Copies, seed: number): Promise<Judged> {
   const kind = kinds[seed % kinds.length] as (typeof kinds)[number];
-  const harmed = kind.harm(copies.samples, diceOf("damage", seed), copies.scratch);
+  const harmed = kind.harm(copies.samples, chanceOf("damage", seed), copies.scratch);
   return judge(kind, harmed, copies.known, copies.path);
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Dice } from "../power-loss/dice.ts";
+import type { Chance } from "../../src/testing/chance.ts";
 import { change, forge, type RowHarm, remove, swap } from "./row-harm.ts";
 import type { Sample, Samples } from "./sample.ts";
 
@@ -21,12 +21,12 @@ export type Scratch = (sample: Sample, work: (db: DatabaseSync) => void) => Buff
 /** A kind of damage. */
 export interface Kind {
   readonly name: string;
-  readonly harm: (samples: Samples, dice: Dice, scratch: Scratch) => Harmed;
+  readonly harm: (samples: Samples, chance: Chance, scratch: Scratch) => Harmed;
 }
 
 type ByteHarm = (
   bytes: Buffer,
-  dice: Dice,
+  chance: Chance,
 ) => {
   readonly bytes: Buffer;
   readonly what: string;
@@ -56,9 +56,9 @@ export const kinds: readonly Kind[] = [
 function bytes(name: string, which: keyof Samples, file: "main" | "wal", harm: ByteHarm): Kind {
   return {
     name,
-    harm(samples, dice) {
+    harm(samples, chance) {
       const sample = samples[which];
-      const { bytes, what, from, to } = harm(Buffer.from(sample[file] ?? ""), dice);
+      const { bytes, what, from, to } = harm(Buffer.from(sample[file] ?? ""), chance);
       const { main, wal } = sample;
       const files = file === "main" ? { main: bytes, wal } : { main, wal: bytes };
       // The header of the frame that ends the transaction before tells that there was one.
@@ -73,10 +73,10 @@ function bytes(name: string, which: keyof Samples, file: "main" | "wal", harm: B
 function rows(name: string, harm: RowHarm): Kind {
   return {
     name,
-    harm({ closed }, dice, scratch) {
+    harm({ closed }, chance, scratch) {
       let done: ReturnType<RowHarm> = { what: "", position: undefined };
       const main = scratch(closed, (db) => {
-        done = harm(db, dice);
+        done = harm(db, chance);
       });
       return { sample: closed, main, wal: undefined, reachesEnd: false, ...done };
     },
@@ -87,29 +87,29 @@ const sectorBytes = 512;
 const pageBytes = 4_096;
 const frameHeaderBytes = 24;
 
-function oneBit(bytes: Buffer, dice: Dice) {
-  const at = dice.below(bytes.length);
-  const bit = dice.below(8);
+function oneBit(bytes: Buffer, chance: Chance) {
+  const at = chance.below(bytes.length);
+  const bit = chance.below(8);
   bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << bit), at);
   return { bytes, what: `bit ${bit} of byte ${at}`, from: at, to: at + 1 };
 }
 
-function noise(bytes: Buffer, dice: Dice) {
-  const at = dice.below(Math.floor(bytes.length / sectorBytes)) * sectorBytes;
+function noise(bytes: Buffer, chance: Chance) {
+  const at = chance.below(Math.floor(bytes.length / sectorBytes)) * sectorBytes;
   for (let index = at; index < at + sectorBytes; index += 1) {
-    bytes.writeUInt8(dice.below(256), index);
+    bytes.writeUInt8(chance.below(256), index);
   }
   return { bytes, what: `noise in the sector at byte ${at}`, from: at, to: at + sectorBytes };
 }
 
-function zeros(bytes: Buffer, dice: Dice) {
-  const at = dice.below(Math.floor(bytes.length / pageBytes)) * pageBytes;
+function zeros(bytes: Buffer, chance: Chance) {
+  const at = chance.below(Math.floor(bytes.length / pageBytes)) * pageBytes;
   const to = at + pageBytes;
   return { bytes: bytes.fill(0, at, to), what: `zeros in the page at byte ${at}`, from: at, to };
 }
 
-function cutOff(bytes: Buffer, dice: Dice) {
-  const at = dice.below(bytes.length);
+function cutOff(bytes: Buffer, chance: Chance) {
+  const at = chance.below(bytes.length);
   const to = bytes.length;
   return { bytes: bytes.subarray(0, at), what: `cut off at byte ${at}`, from: at, to };
 }

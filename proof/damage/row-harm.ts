@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import type { Dice } from "../power-loss/dice.ts";
+import type { Chance } from "../../src/testing/chance.ts";
 
 /** Damage to rows, done through SQL: the file itself stays as sound as SQLite makes it. */
 export type RowHarm = (
   db: DatabaseSync,
-  dice: Dice,
+  chance: Chance,
 ) => { readonly what: string; readonly position: number | undefined };
 
 interface Column {
@@ -14,24 +14,24 @@ interface Column {
   readonly column: string;
 }
 
-const columns: readonly [Column, ...Column[]] = [
+const columns: readonly Column[] = [
   ...of("cases", "place", "record", "record", "record", "head", "last_entry", "own_request"),
   ...of("cases", "place", "namespace", "id", "version", "state", "action", "updated_at"),
   ...of("journal", "position", "text", "text", "text", "previous", "namespace", "position"),
   ...of("requests", "place", "case_id", "id", "namespace"),
   ...of("unfinished", "place", "due", "place"),
-] as never;
+];
 
 function of(table: string, place: string, ...names: readonly string[]): readonly Column[] {
   return names.map((column) => ({ table, place, column }));
 }
 
 /** What two rows have of one kind, exchanged. */
-export const swap: RowHarm = (db, dice) => {
+export const swap: RowHarm = (db, chance) => {
   const swappable = columns.filter(({ column, place }) => column !== place);
   for (;;) {
-    const { table, place, column } = dice.pick(swappable as never) as Column;
-    const [one, other] = [rowOf(db, dice, table, place), rowOf(db, dice, table, place)];
+    const { table, place, column } = chance.pick(swappable);
+    const [one, other] = [rowOf(db, chance, table, place), rowOf(db, chance, table, place)];
     if (one[column] === other[column]) continue;
     const isDone = attempt(db, () => {
       const free = `UPDATE ${table} SET ${column} = ? WHERE ${place} = ?`;
@@ -45,25 +45,25 @@ export const swap: RowHarm = (db, dice) => {
   }
 };
 
-export const remove: RowHarm = (db, dice) => {
+export const remove: RowHarm = (db, chance) => {
   const tables = [
     ["cases", "place"],
     ["journal", "position"],
     ["requests", "place"],
     ["unfinished", "place"],
   ] as const;
-  const [table, place] = dice.pick(tables as never) as (typeof tables)[number];
-  const row = rowOf(db, dice, table, place);
+  const [table, place] = chance.pick(tables);
+  const row = rowOf(db, chance, table, place);
   db.prepare(`DELETE FROM ${table} WHERE ${place} = ?`).run(row[place] as number);
   return { what: `deleted ${table} ${row[place]}`, position: undefined };
 };
 
 /** One value of one row, to something that the column may hold. */
-export const change: RowHarm = (db, dice) => {
+export const change: RowHarm = (db, chance) => {
   for (;;) {
-    const { table, place, column } = dice.pick(columns);
-    const row = rowOf(db, dice, table, place);
-    const value = changed(row[column] as string | number | null, column, dice);
+    const { table, place, column } = chance.pick(columns);
+    const row = rowOf(db, chance, table, place);
+    const value = changed(row[column] as string | number | null, column, chance);
     if (value === row[column]) continue;
     const isDone = attempt(db, () =>
       db
@@ -77,18 +77,18 @@ export const change: RowHarm = (db, dice) => {
 };
 
 /** Rows that nobody wrote, each as right as one can make it without writing a whole chain anew. */
-export const forge: RowHarm = (db, dice) => {
-  const forgery = dice.pick(forgeries as never) as (typeof forgeries)[number];
-  return { what: forgery(db, dice), position: undefined };
+export const forge: RowHarm = (db, chance) => {
+  const forgery = chance.pick(forgeries);
+  return { what: forgery(db, chance), position: undefined };
 };
 
-const forgeries: readonly ((db: DatabaseSync, dice: Dice) => string)[] = [
-  function entryBehindTheLast(db, dice) {
-    const { at, kase } = forgedEntry(db, dice);
+const forgeries: readonly ((db: DatabaseSync, chance: Chance) => string)[] = [
+  function entryBehindTheLast(db, chance) {
+    const { at, kase } = forgedEntry(db, chance);
     return `an entry at position ${at}, of case ${kase.id}, that its row doesn't know`;
   },
-  function entryAndItsHead(db, dice) {
-    const { at, kase, head } = forgedEntry(db, dice);
+  function entryAndItsHead(db, chance) {
+    const { at, kase, head } = forgedEntry(db, chance);
     db.prepare("UPDATE cases SET last_entry = ?, head = ? WHERE place = ?").run(
       at,
       head,
@@ -96,8 +96,8 @@ const forgeries: readonly ((db: DatabaseSync, dice: Dice) => string)[] = [
     );
     return `an entry at position ${at}, of case ${kase.id}, and its head`;
   },
-  function entryTwice(db, dice) {
-    const entry = rowOf(db, dice, "journal", "position");
+  function entryTwice(db, chance) {
+    const entry = rowOf(db, chance, "journal", "position");
     const at = lastPosition(db) + 1;
     db.prepare("INSERT INTO journal (position, previous, namespace, text) VALUES (?, ?, ?, ?)").run(
       at,
@@ -107,8 +107,8 @@ const forgeries: readonly ((db: DatabaseSync, dice: Dice) => string)[] = [
     );
     return `entry ${entry.position} again at position ${at}`;
   },
-  function caseUnderAnotherId(db, dice) {
-    const kase = rowOf(db, dice, "cases", "place");
+  function caseUnderAnotherId(db, chance) {
+    const kase = rowOf(db, chance, "cases", "place");
     const record = JSON.stringify({ ...JSON.parse(String(kase.record)), caseId: "forged" });
     db.prepare(
       `INSERT INTO cases (namespace, id, version, state, action, updated_at, own_request, head, last_entry, record)
@@ -116,18 +116,18 @@ const forgeries: readonly ((db: DatabaseSync, dice: Dice) => string)[] = [
     ).run(record, kase.place as number);
     return `case ${kase.id} again under another id`;
   },
-  function caseToAttendTo(db, dice) {
+  function caseToAttendTo(db, chance) {
     const ended = "SELECT place FROM cases WHERE state IN ('SETTLED', 'VOID', 'RETIRED')";
     const places = db.prepare(ended).all();
-    const place = places[dice.below(places.length)]?.place as number;
+    const place = places[chance.below(places.length)]?.place as number;
     db.prepare("INSERT INTO unfinished (place, due) VALUES (?, ?)").run(
       place,
-      dice.below(2) || null,
+      chance.below(2) || null,
     );
     return `case ${place} in the list of unfinished ones`;
   },
-  function requestBound(db, dice) {
-    const kase = rowOf(db, dice, "cases", "place");
+  function requestBound(db, chance) {
+    const kase = rowOf(db, chance, "cases", "place");
     db.prepare("INSERT INTO requests (namespace, id, case_id) VALUES (?, 'forged', ?)").run(
       kase.namespace as string,
       kase.id as string,
@@ -136,9 +136,9 @@ const forgeries: readonly ((db: DatabaseSync, dice: Dice) => string)[] = [
   },
 ];
 
-function forgedEntry(db: DatabaseSync, dice: Dice) {
+function forgedEntry(db: DatabaseSync, chance: Chance) {
   const cases = db.prepare("SELECT * FROM cases WHERE last_entry IS NOT NULL").all();
-  const kase = cases[dice.below(cases.length)] as Record<string, string | number | null>;
+  const kase = cases[chance.below(cases.length)] as Record<string, string | number | null>;
   const last = db
     .prepare("SELECT text FROM journal WHERE position = ?")
     .get(kase.last_entry as number);
@@ -171,9 +171,9 @@ function lastPosition(db: DatabaseSync): number {
   return db.prepare("SELECT max(position) AS at FROM journal").get()?.at as number;
 }
 
-function rowOf(db: DatabaseSync, dice: Dice, table: string, place: string) {
+function rowOf(db: DatabaseSync, chance: Chance, table: string, place: string) {
   const rows = db.prepare(`SELECT * FROM ${table} ORDER BY ${place}`).all();
-  return rows[dice.below(rows.length)] as Record<string, string | number | null>;
+  return rows[chance.below(rows.length)] as Record<string, string | number | null>;
 }
 
 /** False: the table forbids it; nothing is changed. */
@@ -189,17 +189,17 @@ function attempt(db: DatabaseSync, work: () => void): boolean {
   }
 }
 
-function changed(value: string | number | null, column: string, dice: Dice) {
-  if (value === null) return column === "action" ? "pay" : dice.below(50) + 1;
+function changed(value: string | number | null, column: string, chance: Chance) {
+  if (value === null) return column === "action" ? "pay" : chance.below(50) + 1;
   if (typeof value === "number") {
     if (column === "own_request") return 1 - value;
-    return dice.pick([value + 1, value - 1, value + 1_000, 0, 1]);
+    return chance.pick([value + 1, value - 1, value + 1_000, 0, 1]);
   }
   // One letter or digit for another: what it stands in stays JSON.
   const places = [...value.matchAll(/[0-9A-Za-z]/g)].map(({ index }) => index);
-  const at = places[dice.below(places.length)] ?? 0;
+  const at = places[chance.below(places.length)] ?? 0;
   const char = value.charAt(at);
   const others = /\d/.test(char) ? "123456789" : "abcdefghijklmnopqrstuvwxyz";
-  const other = others.charAt(dice.below(others.length));
+  const other = others.charAt(chance.below(others.length));
   return `${value.slice(0, at)}${other}${value.slice(at + 1)}`;
 }

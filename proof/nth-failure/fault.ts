@@ -1,4 +1,4 @@
-import type { Dice } from "../power-loss/dice.ts";
+import type { Chance } from "../../src/testing/chance.ts";
 
 /** A kind of call to the kernel that can fail, and how. */
 export interface Fault {
@@ -24,11 +24,11 @@ export const faults: readonly Fault[] = [
 ];
 
 /** A fault of each kind, its error by chance. */
-export function oneOfEach(dice: Dice): Fault[] {
+export function oneOfEach(chance: Chance): Fault[] {
   const kinds = [...new Set(faults.map(({ kind }) => kind))];
   return kinds.flatMap((kind) => {
     const own = faults.filter((fault) => fault.kind === kind);
-    return own.slice(dice.below(own.length)).slice(0, 1);
+    return own.slice(chance.below(own.length)).slice(0, 1);
   });
 }
 

@@ -1,4 +1,4 @@
-import { diceOf } from "../power-loss/dice.ts";
+import { chanceOf } from "../../src/testing/chance.ts";
 import type { Fault, Lasting } from "./fault.ts";
 import type { Scenario } from "./scenarios.ts";
 
@@ -29,7 +29,7 @@ export function sample(
   seed: number,
 ): Sweep {
   const { kind, error } = fault;
-  const nth = 1 + diceOf(seed, scenario.name, kind, error, lasting).below(calls);
+  const nth = 1 + chanceOf(seed, scenario.name, kind, error, lasting).below(calls);
   return { scenario, fault, lasting, from: nth, step: 1, to: nth };
 }
 

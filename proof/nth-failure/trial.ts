@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { closeSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { diceOf } from "../power-loss/dice.ts";
+import { chanceOf } from "../../src/testing/chance.ts";
 import { emptyDisk } from "../power-loss/disk.ts";
 import { layOut } from "../power-loss/examine.ts";
 import { readTrace, tracing } from "../power-loss/trace.ts";
@@ -98,7 +98,7 @@ async function afterPowerLoss(
   for (const entry of traced.slice(0, end)) disk.apply(entry);
   const folder = join(ground.folder, "image");
   mkdirSync(folder);
-  layOut(folder, disk.image("none", diceOf(0)));
+  layOut(folder, disk.image("none", chanceOf(0)));
   const found = await kept({ path: join(folder, database), answers, effects });
   return found.map(({ kind, what }) => ({ kind, what: `after a power loss, ${what}` }));
 }

@@ -1,4 +1,4 @@
-import { type Dice, diceOf } from "./dice.ts";
+import { type Chance, chanceOf } from "../../src/testing/chance.ts";
 import { type Fate, fates } from "./disk.ts";
 
 /** Where the power goes, and what becomes of the writes that were not synced then. */
@@ -9,7 +9,7 @@ export interface Choice {
   /** Leftovers of the shared memory are found too. They say nothing, and must not be believed. */
   readonly leavesSharedMemory: boolean;
   /** Decides the rest of this very image. */
-  readonly dice: Dice;
+  readonly chance: Chance;
 }
 
 /**
@@ -23,10 +23,11 @@ export function choiceOf(
   span: { readonly from: number; readonly to: number },
 ): Choice {
   const cuts = span.to - span.from + 1;
-  const dice = diceOf(seed, recording, number);
-  const cut = span.from + ((diceOf(seed, recording).below(cuts) + number * strideOf(cuts)) % cuts);
-  const fate = dice.pick(fates);
-  return { cut, fate, leavesSharedMemory: dice.fraction() < 0.25, dice };
+  const chance = chanceOf(seed, recording, number);
+  const cut =
+    span.from + ((chanceOf(seed, recording).below(cuts) + number * strideOf(cuts)) % cuts);
+  const fate = chance.pick(fates);
+  return { cut, fate, leavesSharedMemory: chance.happens(0.25), chance };
 }
 
 /** About the golden share of a round, and without a common divisor, so that every cut has its turn. */

@@ -1,12 +1,12 @@
-import type { Dice } from "./dice.ts";
+import type { Chance } from "../../src/testing/chance.ts";
 import type { Traced } from "./trace.ts";
 
 /**
  * What becomes of the writes that were not synced when the power went:
  *
  * - `none`, `all` of them got to the disk;
- * - `half`: each or not, by chance, whatever their order was;
- * - `torn`: each sector of each of them or not, by chance;
+ * - `half`: each or not, by share, whatever their order was;
+ * - `torn`: each sector of each of them or not, by share;
  * - `length`: the files have their new lengths, and zeros where the new bytes should be;
  * - `mixed`: one of these for each file by itself.
  */
@@ -25,7 +25,7 @@ export interface Disk {
   /** How many changes, of data and of names, may be lost now. */
   unsynced(): number;
   /** Good until the next one is asked for. */
-  image(fate: Fate, dice: Dice): Image;
+  image(fate: Fate, chance: Chance): Image;
 }
 
 const empty = Buffer.alloc(0);
@@ -138,22 +138,21 @@ export function emptyDisk(): Disk {
       }
       return count;
     },
-    image(fate, dice) {
+    image(fate, chance) {
       const found = new Map(certain);
       // Of what happened to one name, a part from the beginning; of different names, any.
       const kept = new Map<string, number>();
       for (const { name, file } of namings) {
-        const chance =
-          kept.get(name) ?? (fate === "none" ? 0 : fate === "all" ? 1 : dice.fraction());
-        kept.set(name, chance);
-        if (chance < 1 && dice.fraction() >= chance) kept.set(name, 0);
+        const share = kept.get(name) ?? (fate === "none" ? 0 : fate === "all" ? 1 : chance.unit());
+        kept.set(name, share);
+        if (share < 1 && chance.unit() >= share) kept.set(name, 0);
         else if (file === null) found.delete(name);
         else found.set(name, file);
       }
       const image = new Map<string, Buffer>();
       for (const [name, file] of found) {
-        const own = fate === "mixed" ? dice.pick(plainFates) : fate;
-        image.set(name, contentOf(file, own, dice));
+        const own = fate === "mixed" ? chance.pick(plainFates) : fate;
+        image.set(name, contentOf(file, own, chance));
       }
       return image;
     },
@@ -190,7 +189,7 @@ function resize(content: Content, size: number): void {
   content.size = size;
 }
 
-function contentOf(file: File, fate: Exclude<Fate, "mixed">, dice: Dice): Buffer {
+function contentOf(file: File, fate: Exclude<Fate, "mixed">, chance: Chance): Buffer {
   const end = file.changes.reduce(
     (most, { at, data }) => Math.max(most, at + (data?.length ?? 0)),
     0,
@@ -202,8 +201,8 @@ function contentOf(file: File, fate: Exclude<Fate, "mixed">, dice: Dice): Buffer
   const content: Content = { base: file.scratch, size: file.size };
   for (const change of file.changes) {
     const own = change.state === "synced" ? "all" : fate;
-    if (own === "all" || (own === "half" && dice.fraction() < 0.5)) put(content, change);
-    if (own === "torn") tear(content, change, dice);
+    if (own === "all" || (own === "half" && chance.happens(0.5))) put(content, change);
+    if (own === "torn") tear(content, change, chance);
     if (own === "length" && change.data !== null && content.size < change.at + change.data.length) {
       resize(content, change.at + change.data.length);
     }
@@ -211,16 +210,16 @@ function contentOf(file: File, fate: Exclude<Fate, "mixed">, dice: Dice): Buffer
   return content.base.subarray(0, content.size);
 }
 
-function tear(content: Content, change: Change, dice: Dice): void {
+function tear(content: Content, change: Change, chance: Chance): void {
   if (change.data === null) {
-    if (dice.fraction() < 0.5) put(content, change);
+    if (chance.happens(0.5)) put(content, change);
     return;
   }
   const end = change.at + change.data.length;
   for (let at = change.at; at < end; ) {
     const next = Math.min(end, at + sectorBytes - (at % sectorBytes));
     const data = change.data.subarray(at - change.at, next - change.at);
-    if (dice.fraction() < 0.5) put(content, { at, data });
+    if (chance.happens(0.5)) put(content, { at, data });
     at = next;
   }
 }

@@ -45,20 +45,20 @@ export async function examine(
   const disk = emptyDisk();
   const told = nothingTold();
   let at = 0;
-  for (const { number, cut, fate, leavesSharedMemory, dice } of chosen) {
+  for (const { number, cut, fate, leavesSharedMemory, chance } of chosen) {
     for (; at < cut; at += 1) {
       const entry = traced[at];
       if (entry === undefined) break;
       disk.apply(entry);
       if (entry.does === "say") told.hear(JSON.parse(entry.text) as Said);
     }
-    layOut(folder, disk.image(fate, dice));
+    layOut(folder, disk.image(fate, chance));
     if (leavesSharedMemory && existsSync(join(folder, database))) {
-      const leftovers = Buffer.alloc(32_768, dice.below(256));
+      const leftovers = Buffer.alloc(32_768, chance.below(256));
       writeFileSync(join(folder, `${database}-shm`), leftovers);
     }
     const unsynced = disk.unsynced();
-    const wrongs = await judge(folder, told, dice);
+    const wrongs = await judge(folder, told, chance);
     const receipts = told.receipts.size;
     const claims = told.started.size;
     const voices = told.signals.size + told.decisions.length;

@@ -10,7 +10,7 @@ import {
   type Store,
 } from "../../src/index.ts";
 import { sqliteStore } from "../../src/stores/sqlite.ts";
-import type { Dice } from "./dice.ts";
+import type { Chance } from "../../src/testing/chance.ts";
 import { database } from "./record.ts";
 import type { Told } from "./said.ts";
 
@@ -33,7 +33,7 @@ export interface Wrong {
  * acknowledged before: all of that is there, to the byte; nothing is broken; nothing is told that
  * was not so; and it goes on working.
  */
-export async function judge(folder: string, told: Told, dice: Dice): Promise<Wrong[]> {
+export async function judge(folder: string, told: Told, chance: Chance): Promise<Wrong[]> {
   const path = join(folder, database);
   let store: Store;
   try {
@@ -50,7 +50,7 @@ export async function judge(folder: string, told: Told, dice: Dice): Promise<Wro
     const chains = await chainsOf(store, wrongs);
     for (const kase of cases.values()) wrongs.push(...whole(kase, chains.get(kase.caseId) ?? []));
     wrongs.push(...held(told, cases, chains));
-    if (wrongs.length === 0) wrongs.push(...(await goesOn(guard, told, cases, dice)));
+    if (wrongs.length === 0) wrongs.push(...(await goesOn(guard, told, cases, chance)));
     await guard.close();
   } catch (error) {
     wrongs.push({ kind: "corrupt", what: String(error) });
@@ -200,12 +200,12 @@ async function goesOn(
   guard: Guard,
   told: Told,
   cases: ReadonlyMap<string, Case>,
-  dice: Dice,
+  chance: Chance,
 ): Promise<Wrong[]> {
   const wrongs: Wrong[] = [];
   const started = [...told.started];
   for (let count = 0; count < 2 && started.length > 0; count += 1) {
-    const kase = cases.get(started[dice.below(started.length)] ?? "");
+    const kase = cases.get(started[chance.below(started.length)] ?? "");
     if (kase === undefined || kase.state === "RETIRED" || kase.intent === null) continue;
     const { caseId, intent } = kase;
     const { action, payload } = intent;

@@ -5,7 +5,7 @@ import { writeSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { isGuardError, type Store } from "../../src/index.ts";
-import { diceOf } from "./dice.ts";
+import { chanceOf } from "../../src/testing/chance.ts";
 import type { Said } from "./said.ts";
 import { type Desk, type WorkloadName, workloads } from "./workloads.ts";
 
@@ -61,9 +61,9 @@ const desk: Desk = {
   name: config.name,
   say,
   async execute(caseId, mostChars, requestId = caseId) {
-    const dice = diceOf(config.seed, caseId);
-    const payload = { caseId, text: "x".repeat(dice.below(mostChars)) };
-    const isSlow = dice.fraction() < 0.2;
+    const chance = chanceOf(config.seed, caseId);
+    const payload = { caseId, text: "x".repeat(chance.below(mostChars)) };
+    const isSlow = chance.happens(0.2);
     const run = async () => {
       say({ said: "started", caseId });
       // Some effects take a while, so that others commit meanwhile.

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { chanceOf } from "../../src/cli/crash-lab/chance.ts";
 import { namedPlan, points } from "../../src/cli/crash-lab/plan.ts";
 import { isHeld } from "../../src/cli/crash-lab/report.ts";
 import type { Kase } from "../../src/cli/crash-lab/scene.ts";
 import { controlFinding, type Defended, defenceFinding } from "../../src/cli/crash-lab/verdict.ts";
 import { createGuard } from "../../src/index.ts";
+import { chanceOf } from "../../src/testing/chance.ts";
 import type { BookLine, History, HistoryAnswer, HistoryCall } from "../../src/testing/index.ts";
 import { ownFolder, safeagent } from "./safeagent.ts";
 
@@ -212,6 +212,8 @@ describe("a control", () => {
     resolved: [],
   });
 
+  const held = { ...controlFinding("guard", history(20), ids), role: "defence" as const };
+
   test.each([
     [20, true],
     [19, true],
@@ -220,12 +222,17 @@ describe("a control", () => {
   ])("that doubles %i of 20 has shown something: %s", (doubled, asExpected) => {
     const found = controlFinding("control", history(doubled), ids);
     expect(found).toMatchObject({ runs: 20, counts: { doubled }, asExpected });
-    expect(isHeld([found])).toBe(asExpected);
+    expect(isHeld([held, found])).toBe(asExpected);
   });
 
   test("in which nothing happened has shown nothing", () => {
     const nothing = { ...history(0), book: {} };
     expect(controlFinding("control", nothing, ids).asExpected).toBe(false);
+    expect(isHeld([held, controlFinding("control", nothing, ids)])).toBe(false);
+  });
+
+  test("shows nothing without the guard beside it", () => {
+    expect(isHeld([controlFinding("control", history(20), ids)])).toBe(false);
     expect(isHeld([])).toBe(false);
   });
 });

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { choiceOf } from "../../proof/power-loss/choice.ts";
 
 const plain = (seed: number, number: number) => {
-  const { dice, ...rest } = choiceOf(seed, "one caller", number, { from: 100, to: 390 });
-  return { ...rest, dice: dice.fraction() };
+  const { chance, ...rest } = choiceOf(seed, "one caller", number, { from: 100, to: 390 });
+  return { ...rest, chance: chance.unit() };
 };
 
 test("the same seed and number choose the same image", () => {

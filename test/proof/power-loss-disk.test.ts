@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { diceOf } from "../../proof/power-loss/dice.ts";
 import { type Disk, emptyDisk, type Fate } from "../../proof/power-loss/disk.ts";
+import { chanceOf } from "../../src/testing/chance.ts";
 
 /** A disk whose calls each take one line, one after the other. */
 function scripted() {
@@ -35,8 +35,8 @@ function diskWith(text: string) {
 
 const seeds = Array.from({ length: 200 }, (_, seed) => seed);
 const one = (disk: Disk, fate: Fate, seed = 1) =>
-  disk.image(fate, diceOf(seed)).get("a")?.toString();
-/** All that may be found, over many throws of the dice. */
+  disk.image(fate, chanceOf(seed)).get("a")?.toString();
+/** All that may be found, over many throws of the chance. */
 const found = (disk: Disk, fate: Fate) =>
   new Set(seeds.map((seed) => one(disk, fate, seed) ?? "no file"));
 

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
-import { diceOf } from "../../proof/power-loss/dice.ts";
 import { judge } from "../../proof/power-loss/judge.ts";
 import { database } from "../../proof/power-loss/record.ts";
 import { nothingTold, type Said, type Told } from "../../proof/power-loss/said.ts";
 import { createGuard, manual } from "../../src/index.ts";
+import { chanceOf } from "../../src/testing/chance.ts";
 
 const caseId = "case 1";
 const other = "case 2";
@@ -58,11 +58,11 @@ function heard(said: readonly Said[]): Told {
 }
 
 const kindsOf = async (image: string, said: readonly Said[]) =>
-  new Set((await judge(image, heard(said), diceOf(1))).map(({ kind }) => kind));
+  new Set((await judge(image, heard(said), chanceOf(1))).map(({ kind }) => kind));
 
 test("an image that has all that was acknowledged is right", async () => {
   const { image, said } = await written();
-  expect(await judge(image, heard(said), diceOf(1))).toEqual([]);
+  expect(await judge(image, heard(said), chanceOf(1))).toEqual([]);
 });
 
 test("a lost log is found out: receipt, claim, signal and decision are gone", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryStore, type Store } from "../../src/index.ts";
-import { chanceOf } from "../../src/testing/simulation/chance.ts";
+import { chanceOf } from "../../src/testing/chance.ts";
 import { shrink } from "../../src/testing/simulation/shrink.ts";
 import { simulate } from "../../src/testing/simulation/simulate.ts";
 

@@ -20,7 +20,7 @@ export async function audited(scene: Scene): Promise<Audited> {
   const chance = scene.chance("audit");
   const resolved: Kase[] = [];
   for (const kase of scene.cases()) {
-    if (!listed.has(kase.caseId) || !chance.is(0.5)) continue;
+    if (!listed.has(kase.caseId) || !chance.happens(0.5)) continue;
     await scene.resolve(worker, kase);
     resolved.push(kase);
   }

@@ -1,4 +1,4 @@
-import type { Chance } from "./chance.ts";
+import type { Chance } from "../../testing/chance.ts";
 import { type Class, classes, type EffectPlan } from "./message.ts";
 import { moments, type Point, type Written, writePoint, written } from "./point.ts";
 
@@ -80,10 +80,10 @@ function itemAt(point: Point, turn: number, round: number, leaseMs: number, chan
     case "after a signal is written":
     case "before the decision is written":
     case "after the decision is written":
-      return { ...item, decision: chance.is(0.7) ? "go" : "stop" };
+      return { ...item, decision: chance.happens(0.7) ? "go" : "stop" };
     case "before a renewal is written":
     case "after a renewal is written": {
-      const happens = chance.is(0.5) ? "first" : "last";
+      const happens = chance.happens(0.5) ? "first" : "last";
       return { ...item, effect: { takesMs: leaseMs, happens } };
     }
     case "before the doubt is written":

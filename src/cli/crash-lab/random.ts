@@ -53,11 +53,11 @@ export async function killAtRandom(
   ): Promise<void> => {
     const chance = scene.chance("flight", number, place);
     for (;;) {
-      const isShared = chance.is(0.2) && latest.length > 0;
+      const isShared = chance.happens(0.2) && latest.length > 0;
       const kase = isShared ? chance.pick(latest) : scene.open(chance.pick(classes), decisionFor());
       latest.push(kase);
       if (latest.length > mostInFlight * lanes) latest.shift();
-      const how: How = { anew: isShared && chance.is(0.5), effect: effectFor() };
+      const how: How = { anew: isShared && chance.happens(0.5), effect: effectFor() };
       const began = now();
       const answer = await scene.ask(worker, kase, how);
       if (answer !== undefined) {
@@ -70,13 +70,17 @@ export async function killAtRandom(
     }
 
     function decisionFor() {
-      if (!chance.is(0.1)) return undefined;
-      return chance.is(0.7) ? "go" : "stop";
+      if (!chance.happens(0.1)) return undefined;
+      return chance.happens(0.7) ? "go" : "stop";
     }
 
     function effectFor() {
-      const ends = chance.is(0.1) ? "throws" : chance.is(0.05) ? "not performed" : "returns";
-      const happens = chance.is(0.5) ? "first" : "last";
+      const ends = chance.happens(0.1)
+        ? "throws"
+        : chance.happens(0.05)
+          ? "not performed"
+          : "returns";
+      const happens = chance.happens(0.5) ? "first" : "last";
       return { ends, happens, takesMs: chance.below(25) } as const;
     }
   };
@@ -100,8 +104,8 @@ export async function killAtRandom(
         ...Array.from({ length: inFlight }, (_, place) => flight(worker, number, place, onAnswer)),
       ];
       if (left > 0) await Promise.race([ripe.promise, worker.dead]);
-      await sleep(chance.next() * longestRestMs, undefined, { signal: scene.signal });
-      for (const one of chance.is(shareOfAll) ? alive : [worker]) one.kill();
+      await sleep(chance.unit() * longestRestMs, undefined, { signal: scene.signal });
+      for (const one of chance.happens(shareOfAll) ? alive : [worker]) one.kill();
       await worker.dead;
       alive.delete(worker);
       kills += 1;

@@ -39,15 +39,15 @@ export function createRecovery(scene: Scene): Recovery {
   const again = async (worker: Worker, one: Waiting): Promise<void> => {
     const { kase, number } = one;
     const chance = scene.chance("recovery", number);
-    const sweeps = chance.is(0.2);
+    const sweeps = chance.happens(0.2);
     const anew = { anew: true } as const;
-    if (sweeps && chance.is(0.5)) await worker.send({ do: "sweep" });
-    const inOrder = chance.is(0.5);
+    if (sweeps && chance.happens(0.5)) await worker.send({ do: "sweep" });
+    const inOrder = chance.happens(0.5);
     const first = scene.ask(worker, kase, inOrder ? {} : anew);
     // One after the other, or both at the same moment.
-    if (chance.is(0.5)) await first;
+    if (chance.happens(0.5)) await first;
     await Promise.all([first, scene.ask(worker, kase, inOrder ? anew : {})]);
-    if (chance.is(0.1)) await scene.ask(worker, kase, { ...anew, otherPayload: true });
+    if (chance.happens(0.1)) await scene.ask(worker, kase, { ...anew, otherPayload: true });
     if (sweeps) await worker.send({ do: "sweep" });
     await scene.readReceipts(worker, [kase]);
     if (worker.isDead()) waiting = [...waiting, one];
@@ -58,7 +58,7 @@ export function createRecovery(scene: Scene): Recovery {
     add(kase, when) {
       added += 1;
       // Mostly when the lease is over; sometimes while it still runs, and they have to wait.
-      const late = scene.chance("due", added).is(0.25) ? 0.3 : 1.1;
+      const late = scene.chance("due", added).happens(0.25) ? 0.3 : 1.1;
       const share = when === "now" ? 0 : late;
       waiting = [...waiting, { kase, dueAt: now() + scene.leaseMs * share, number: added }];
     },

@@ -1,5 +1,5 @@
+import { type Chance, chanceOf } from "../../testing/chance.ts";
 import type { HistoryAnswer, HistoryCall } from "../../testing/history.ts";
-import { type Chance, chanceOf } from "./chance.ts";
 import type { Worker } from "./child.ts";
 import type { Ledger } from "./ledger-client.ts";
 import { type Ask, type Class, plainEffect, type Step, type WorkerConfig } from "./message.ts";

@@ -56,7 +56,7 @@ export async function stopAtRandom(
     const own = Array.from({ length: casesAtRandom }, async () => {
       const kase = scene.open(chance.pick(classes));
       open.add(kase);
-      const happens = chance.is(0.5) ? "first" : "last";
+      const happens = chance.happens(0.5) ? "first" : "last";
       await scene.ask(worker, kase, { effect: { happens, takesMs: chance.below(200) } });
       open.delete(kase);
     });

@@ -111,7 +111,7 @@ async function everybody(
   const chance = scene.chance("askers", round);
   const asked = cases.flatMap((kase) =>
     askers.map(async (asker) => {
-      const answer = await scene.ask(asker, kase, { anew: chance.is(0.5) });
+      const answer = await scene.ask(asker, kase, { anew: chance.happens(0.5) });
       if (answer !== undefined && answer.status !== "in_progress") onTold(kase);
     }),
   );

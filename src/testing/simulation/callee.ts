@@ -1,6 +1,6 @@
 import { type EffectContext, NotPerformed, type Run, type WrapRules } from "../../index.ts";
+import type { Chance } from "../chance.ts";
 import { type Attempt, contentOf } from "./book.ts";
-import type { Chance } from "./chance.ts";
 import { secret } from "./check-answers.ts";
 import type { Life } from "./life.ts";
 import { type ActionName, spans } from "./setting.ts";

@@ -1,5 +1,5 @@
 import { approval, type Policy, threshold } from "../../index.ts";
-import type { Chance } from "./chance.ts";
+import type { Chance } from "../chance.ts";
 
 /** Milliseconds of the small world. What matters is how they stand to each other. */
 export const spans = {

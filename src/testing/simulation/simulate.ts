@@ -1,7 +1,7 @@
 import { memoryStore, type Store } from "../../index.ts";
+import { chanceOf } from "../chance.ts";
 import { createAgenda } from "./agenda.ts";
 import { createCallee } from "./callee.ts";
-import { chanceOf } from "./chance.ts";
 import { createDoing, type Doing } from "./doing.ts";
 import { type Counts, createFaults } from "./faults.ts";
 import { heal } from "./heal.ts";

@@ -1,4 +1,4 @@
-import { digest } from "./chance.ts";
+import { digest } from "../chance.ts";
 
 /** All that happens in a world, in order: as one hash, and as lines where they are wanted. */
 export interface Trace {

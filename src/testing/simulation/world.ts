@@ -1,6 +1,6 @@
 import type { Store } from "../../index.ts";
+import type { Chance } from "../chance.ts";
 import type { Agenda } from "./agenda.ts";
-import type { Chance } from "./chance.ts";
 import type { Faults } from "./faults.ts";
 import type { Setting } from "./setting.ts";
 import type { Trace } from "./trace.ts";

@@ -4,14 +4,19 @@ export interface Chance {
   unit(): number;
   /** A whole number from `low` to `high`, both included. */
   between(low: number, high: number): number;
+  /** A whole number from 0 up to, and without, `end`. */
+  below(end: number): number;
   /** True in this share of the cases. */
   happens(share: number): boolean;
   pick<T>(items: readonly T[]): T;
+  shuffled<T>(items: readonly T[]): T[];
   /** Another stream, the same for the same name however much was drawn from this one. */
   fork(name: string): Chance;
 }
 
-export function chanceOf(seed: string): Chance {
+/** The same words and numbers give the same stream, and others give others. */
+export function chanceOf(...seeds: readonly (string | number)[]): Chance {
+  const seed = seeds.join("/");
   let state = digest(seed, 0x9e3779b9);
   const step = digest(seed, 0x85ebca6b) | 1;
   const unit = (): number => {
@@ -19,16 +24,22 @@ export function chanceOf(seed: string): Chance {
     state = (state + step) | 0;
     return mixed(state) / 2 ** 32;
   };
+  const below = (end: number): number => Math.floor(unit() * end);
   return {
     unit,
-    between: (low, high) => low + Math.floor(unit() * (high - low + 1)),
+    between: (low, high) => low + below(high - low + 1),
+    below,
     happens: (share) => unit() < share,
     pick: (items) => {
-      const item = items[Math.floor(unit() * items.length)];
+      const item = items[below(items.length)];
       if (item === undefined) throw new Error("nothing to pick from");
       return item;
     },
-    fork: (name) => chanceOf(`${seed}/${name}`),
+    shuffled(items) {
+      const keyed = items.map((item) => ({ item, at: unit() }));
+      return keyed.sort((one, other) => one.at - other.at).map(({ item }) => item);
+    },
+    fork: (name) => chanceOf(seed, name),
   };
 }
 
