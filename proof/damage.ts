@@ -4,7 +4,7 @@ import { harmedBy, withCopies } from "./damage/copies.ts";
 import { kinds } from "./damage/harm.ts";
 import type { Judged } from "./damage/judge.ts";
 
-const copiesOf: { readonly [S in Size]: number } = { quick: 225, full: 4_500, release: 10_500 };
+const copiesOf: { readonly [S in Size]: number } = { quick: 225, full: 4_500, release: 16_000 };
 
 export const damage: Campaign = {
   name: "damage",
@@ -43,7 +43,7 @@ function sqliteAlone() {
       runs: changed,
       unit: "changed copies",
       counts: { missed },
-      asExpected: missed > changed / 3,
+      asExpected: missed > changed / 2,
       failures: [],
     }),
   };

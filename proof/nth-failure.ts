@@ -1,12 +1,12 @@
 import { chanceOf } from "../src/testing/chance.ts";
 import type { Arm, Campaign, CampaignOptions, Findings, Size } from "./campaign.ts";
+import { inScratchFolder } from "./folder.ts";
 import { type Account, newAccount } from "./nth-failure/account.ts";
 import { type Fault, faults, type Lasting, oneOfEach } from "./nth-failure/fault.ts";
 import { makeGrounds } from "./nth-failure/ground.ts";
 import { controls, type Scenario, scenarios } from "./nth-failure/scenarios.ts";
 import { type Sweep, sample, whole } from "./nth-failure/sweep.ts";
 import { countCalls, type Ground, type Result, trial } from "./nth-failure/trial.ts";
-import { inScratchFolder } from "./power-loss/folder.ts";
 import { straceHindrance } from "./power-loss/strace.ts";
 
 const atOnce = 2;

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { chanceOf } from "../../src/testing/chance.ts";
-import { inScratchFolder } from "../power-loss/folder.ts";
+import { inScratchFolder } from "../folder.ts";
 import { kinds, type Scratch } from "./harm.ts";
 import { type Judged, judge } from "./judge.ts";
 import { makeSamples, type Samples } from "./sample.ts";

@@ -1,5 +1,5 @@
 /** Makes one trial again, and shows what the process was told and what is wrong with it. */
-import { inScratchFolder } from "../power-loss/folder.ts";
+import { inScratchFolder } from "../folder.ts";
 import { faults, type Lasting } from "./fault.ts";
 import { makeGrounds } from "./ground.ts";
 import { controls, scenarios } from "./scenarios.ts";

@@ -72,6 +72,7 @@ export interface GuardErrorOptions {
 }
 
 const marker = Symbol.for("safeagent.GuardError");
+const untouched = "Nothing was executed.";
 const docsPage = "docs/errors.md";
 
 /**
@@ -95,7 +96,7 @@ export class GuardError extends Error {
     const held = options.outcome?.status === "settled" ? undefined : options.outcome;
     const effect = held?.effect ?? options.effect ?? "none";
     const next = held?.next ?? options.next ?? errorTable[code].remedy;
-    const known = effect === "none" ? "Nothing was executed." : "It may have been executed.";
+    const known = effect === "none" ? untouched : "It may have been executed.";
     const first = options.first ?? known;
     // An outcome's own text says first what happened to the effect.
     const message = held === undefined ? `${first} ${facts} ${next}` : held.next;
@@ -110,6 +111,12 @@ export class GuardError extends Error {
     this.outcome = options.outcome;
     Object.defineProperty(this, marker, { value: true });
   }
+}
+
+/** The facts of an error's message alone, where what they are told in says the rest. */
+export function factsOf({ message, next }: GuardError): string {
+  const from = message.startsWith(untouched) ? untouched.length : 0;
+  return message.slice(from, message.length - next.length).trim();
 }
 
 function modelText(code: GuardErrorCode, effect: EffectKnown): string {

@@ -1,5 +1,3 @@
-import type { GuardError } from "../core/errors.ts";
-
 /** Something in the store that is not as the guard wrote it. `what` is the whole sentence, for a person. */
 export type Fault =
   /** The first bad entry of a case's journal. */
@@ -64,13 +62,4 @@ function keysOf(fault: Fault): readonly [string, ...string[]] {
     case "store":
       return [`store ${fault.what}`];
   }
-}
-
-const opening = "Nothing was executed. ";
-
-/** What an error of the store says of the store: nobody asked for an effect here. */
-export function factsOf(error: GuardError): string {
-  const { message, next } = error;
-  const from = message.startsWith(opening) ? opening.length : 0;
-  return message.slice(from, message.length - next.length).trim();
 }

@@ -1,5 +1,5 @@
 import type { Case, Retired } from "../core/case.ts";
-import { isGuardError } from "../core/errors.ts";
+import { factsOf, isGuardError } from "../core/errors.ts";
 import type { CaseId, RequestId } from "../core/identity.ts";
 import {
   changedEntry,
@@ -11,7 +11,7 @@ import {
   requestOf,
 } from "../core/replay.ts";
 import type { JournalEntry, Reading, Store, Stored } from "../core/store.ts";
-import { type Faults, factsOf } from "./faults.ts";
+import type { Faults } from "./faults.ts";
 import type { Platform } from "./platform.ts";
 
 /**

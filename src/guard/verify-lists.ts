@@ -1,8 +1,8 @@
 import type { Case, CaseState } from "../core/case.ts";
-import { isGuardError } from "../core/errors.ts";
+import { factsOf, isGuardError } from "../core/errors.ts";
 import type { CaseId } from "../core/identity.ts";
 import { dueAt, type ListQuery, type Page, type Store } from "../core/store.ts";
-import { type Faults, factsOf } from "./faults.ts";
+import type { Faults } from "./faults.ts";
 import type { CaseCheck } from "./verify-case.ts";
 
 /** What the parts of one check share. */

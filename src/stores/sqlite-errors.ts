@@ -1,4 +1,4 @@
-import { GuardError, type GuardErrorCode, isGuardError } from "../core/errors.ts";
+import { factsOf, GuardError, type GuardErrorCode, isGuardError } from "../core/errors.ts";
 
 /** SQLite's primary result codes that the store tells apart (sqlite.org/rescode.html). */
 const result = {
@@ -93,11 +93,9 @@ export interface ErrorMessage {
   readonly next: string;
 }
 
-const opening = "Nothing was executed. ";
-
 export function errorMessage(error: unknown): ErrorMessage {
-  const { code, message, next } = storeError(error);
-  return { code, facts: message.slice(opening.length, -next.length - 1), next };
+  const typed = storeError(error);
+  return { code: typed.code, facts: factsOf(typed), next: typed.next };
 }
 
 export function errorOf({ code, facts, next }: ErrorMessage): GuardError {

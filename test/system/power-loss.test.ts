@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { inScratchFolder } from "../../proof/folder.ts";
 import { examine } from "../../proof/power-loss/examine.ts";
-import { inScratchFolder } from "../../proof/power-loss/folder.ts";
 import { readRecording, record } from "../../proof/power-loss/record.ts";
 import { recordings } from "../../proof/power-loss/recordings.ts";
 

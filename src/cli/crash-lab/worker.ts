@@ -3,6 +3,7 @@
  * is told what it is only when it is needed.
  */
 import module from "node:module";
+import { isGuardError } from "../../index.ts";
 import { createEffects } from "./effect.ts";
 import { guarded } from "./guarded.ts";
 import type { Keeper, KeeperOptions } from "./keeper.ts";
@@ -63,6 +64,11 @@ type ToWorker =
   /** Nothing is wanted of it but what it has compiled. */
   | { readonly compile: true };
 
+const messageOf = (error: unknown): string => {
+  if (isGuardError(error)) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+};
+
 process.on("message", (message: ToWorker) => {
   if ("be" in message) {
     keeper = keeperOf(message.be);
@@ -73,7 +79,7 @@ process.on("message", (message: ToWorker) => {
     const { id, command } = message;
     perform(command).then(
       (answer) => say({ kind: "answer", id, answer }),
-      (error: unknown) => say({ kind: "fault", id, message: String((error as Error).stack) }),
+      (error: unknown) => say({ kind: "fault", id, message: messageOf(error) }),
     );
   }
 });
