@@ -100,7 +100,7 @@ export const bugs: readonly Bug[] = [
     file: "guard/lead.ts",
     from: 'const isHeld = kase.state === "EXECUTING" && kase.claim.holder === nonce;',
     to: 'const isHeld = kase.state === "EXECUTING";',
-    breaks: ["P1", "P2", "P8"],
+    breaks: ["P1", "P2", "P5", "P8"],
   },
   {
     name: "an unknown error counts as not performed",
@@ -238,7 +238,14 @@ export const bugs: readonly Bug[] = [
   {
     name: "a guard closes without waiting for an effect whose claim is lost",
     file: "guard/execute.ts",
-    from: "underWay.add(done);",
+    from: "follow(done);",
+    to: "",
+    breaks: ["P8"],
+  },
+  {
+    name: "a guard closes without waiting for who joined a call",
+    file: "guard/execute.ts",
+    from: "follow(joined);",
     to: "",
     breaks: ["P8"],
   },

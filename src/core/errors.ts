@@ -135,12 +135,13 @@ function modelText(code: GuardErrorCode, effect: EffectKnown): string {
     case "forbidden":
     case "not_found":
     case "held":
+    case "broken_invariant":
+      return "Not executed. Do not call again now; say that it is not done, and continue with other work.";
     case "store_unavailable":
     case "store_contended":
     case "store_outdated":
     case "store_corrupt":
-    case "broken_invariant":
-      return "Not executed. Do not call again now; say that it is not done, and continue with other work.";
+      return "Not executed by this call; whether an earlier one did it can't be looked up now. Do not call again now; say that it is not known, and continue with other work.";
   }
 }
 

@@ -55,7 +55,10 @@ export function createExecute(options: ExecuteOptions): Performing {
   const { leader, runner, finished, platform, report } = options;
   /** By their cases: those that may be joined. */
   const flights = new Map<string, Flight>();
-  /** All of them, also those whose claim is lost: their results still count. */
+  /**
+   * All of them, also those whose claim is lost: their results still count. And those who wait for a
+   * flight: it may end without an answer for them, and then they run it themselves.
+   */
   const underWay = new Set<Promise<Outcome>>();
   let arrivals = 0;
   /** Of the latest asks that came to the store, how many found their case there. */
@@ -70,7 +73,18 @@ export function createExecute(options: ExecuteOptions): Performing {
 
   const depart = (ask: Ask, stay: Stay): Promise<Outcome> => {
     const flight = flights.get(ask.caseId);
-    return flight === undefined ? lead(ask, stay.deadlineMs) : join(ask, flight, stay);
+    if (flight === undefined) return lead(ask, stay.deadlineMs);
+    const joined = join(ask, flight, stay);
+    follow(joined);
+    return joined;
+  };
+
+  const follow = (answer: Promise<Outcome>): void => {
+    underWay.add(answer);
+    const over = () => {
+      underWay.delete(answer);
+    };
+    answer.then(over, over);
   };
 
   const replay = async (ask: Ask, found: Finished): Promise<Outcome> => {
@@ -126,12 +140,8 @@ export function createExecute(options: ExecuteOptions): Performing {
     arrivals += 1;
     const flight: Flight = { ask, since: arrivals, held: undefined, runs: false, done };
     flights.set(ask.caseId, flight);
-    underWay.add(done);
-    const over = () => {
-      landed();
-      underWay.delete(done);
-    };
-    done.then(over, over);
+    follow(done);
+    done.then(landed, landed);
     return ask.signal === undefined ? done : untilGivenUp(flight, ask.signal);
   };
 

@@ -40,9 +40,15 @@ const waits =
   "Not executed. Do not call again now; say that it is not done, and continue with other work.";
 const corrects =
   "Not executed: the arguments are not acceptable. Correct them before calling again.";
+const unknown =
+  "Not executed by this call; whether an earlier one did it can't be looked up now. Do not call again now; say that it is not known, and continue with other work.";
 const forModel: { readonly [code in GuardErrorCode]?: string } = {
   invalid_request: corrects,
   over_limit: corrects,
+  store_unavailable: unknown,
+  store_contended: unknown,
+  store_outdated: unknown,
+  store_corrupt: unknown,
   payload_conflict:
     "Not executed: something else was asked for under this name before. Do not try another name; tell the person who asked.",
   retired:

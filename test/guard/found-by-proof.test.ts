@@ -440,3 +440,25 @@ test("a guard that closes waits for an effect whose claim is lost, and its resul
   expect(await running).toMatchObject({ status: "settled", recorded: true });
   expect(await others.receipt("r1")).toMatchObject({ value: "late", source: "late" });
 });
+
+test("a guard that closes waits for who joined a call and then runs the effect itself", async () => {
+  const { store, another } = world();
+  const slow = slowToTell(store, "commit", "EXECUTING");
+  const guard = another({ store: slow.store });
+  const effect = gated();
+  const first = guard.execute(call(decline));
+  await slow.done;
+  const second = guard.execute(call(effect.run));
+  let closed = false;
+  const closing = guard.close().then(() => {
+    closed = true;
+  });
+  slow.letGo();
+  expect(await first).toMatchObject({ status: "not_performed" });
+  await effect.started;
+  await quiet();
+  expect(closed).toBe(false);
+  effect.finish("paid");
+  expect(await second).toMatchObject({ status: "settled", recorded: true });
+  await closing;
+});

@@ -1,6 +1,7 @@
 import type { Signal } from "../../core/signal.ts";
 import type { Approval, Decision } from "../../core/verdict.ts";
 import type { Case } from "../../index.ts";
+import type { CallSeen } from "./check-answers.ts";
 import type { NaiveVerdict } from "./naive-verdict.ts";
 import type { CaseSetting } from "./setting.ts";
 
@@ -55,6 +56,8 @@ export interface Attempt {
   readonly key: string;
   readonly payload: string;
   readonly startedAt: number;
+  /** The call that it was started for; null where several of its process asked under the same request. */
+  caller: CallSeen | null;
   /** The world was changed by it. */
   happened: boolean;
   /** What it told its guard. */

@@ -261,6 +261,7 @@ function attemptOf(world: World, life: Life, wish: Wish, ctx: EffectContext): At
     key,
     payload: contentOf(wish),
     startedAt: world.agenda.now(),
+    caller: null,
     happened: false,
     told: "nothing",
     cleared: false,

@@ -16,8 +16,6 @@ export interface CallSeen {
   readonly settledBefore: string | null;
   /** How often the store had failed its process before. */
   readonly troublesBefore: number;
-  /** How often its effect had been started before. */
-  readonly attemptsBefore: number;
 }
 
 /** No answer may hold any of this: it stands in payloads and values. */
@@ -116,14 +114,11 @@ export function errorFault(book: Book, call: CallSeen, error: unknown): string |
   }
 }
 
-/** The effect was started for this very request, in this process, since it was asked for; and it may have happened. */
+/** The effect was started for this very call, and it may have happened. */
 function mayHaveRun(book: Book, call: CallSeen): boolean {
-  return book.attempts
-    .slice(call.attemptsBefore)
-    .some(
-      ({ life, requestId, told, cleared }) =>
-        life === call.life && requestId === call.requestId && told !== "not performed" && !cleared,
-    );
+  return book.attempts.some(
+    ({ caller, told, cleared }) => caller === call && told !== "not performed" && !cleared,
+  );
 }
 
 /** What no error may be, whatever was called. */

@@ -24,9 +24,7 @@ export interface Witness {
   happened(attempt: Attempt): void;
   /** The store has failed a process. */
   troubled(life: string): void;
-  asked(
-    call: Omit<CallSeen, "happenedBefore" | "settledBefore" | "troublesBefore" | "attemptsBefore">,
-  ): CallSeen;
+  asked(call: Omit<CallSeen, "happenedBefore" | "settledBefore" | "troublesBefore">): CallSeen;
   answered(call: CallSeen, answer: Outcome): void;
   failed(call: CallSeen, error: unknown): void;
   /** Something else than a call was refused. `codes`: what it may be refused with, beside a broken store. */
@@ -38,6 +36,8 @@ export interface Witness {
 export function createWitness(cases: readonly CaseSetting[]): Witness {
   const books = new Map(cases.map((setting) => [setting.caseId, newBook(setting)]));
   const troubles = new Map<string, number>();
+  /** Calls without an answer yet. */
+  const open = new Set<CallSeen>();
   let fault: string | undefined;
 
   const blame = (sentence: string | undefined): void => {
@@ -76,6 +76,11 @@ export function createWitness(cases: readonly CaseSetting[]): Witness {
     },
     started(attempt) {
       const book = bookOf(attempt.caseId);
+      const { caseId, life, requestId } = attempt;
+      const callers = [...open].filter(
+        (call) => call.caseId === caseId && call.life === life && call.requestId === requestId,
+      );
+      if (callers.length === 1) attempt.caller = callers[0] ?? null;
       book.attempts.push(attempt);
       blame(startFault(book, attempt));
     },
@@ -87,22 +92,27 @@ export function createWitness(cases: readonly CaseSetting[]): Witness {
     },
     troubled: (life) => troubles.set(life, (troubles.get(life) ?? 0) + 1),
     asked(call) {
-      const { happened, record, receipt, attempts } = bookOf(call.caseId);
-      return {
+      const { happened, record, receipt } = bookOf(call.caseId);
+      const seen = {
         ...call,
         happenedBefore: happened,
         settledBefore: record?.state === "SETTLED" ? receipt : null,
         troublesBefore: troubles.get(call.life) ?? 0,
-        attemptsBefore: attempts.length,
       };
+      open.add(seen);
+      return seen;
     },
     answered(call, answer) {
+      open.delete(call);
       const failed = troubles.get(call.life) ?? 0;
       const book = bookOf(call.caseId);
       blame(answerFault(book, call, answer, failed));
       if (answer.status === "settled" && answer.recorded) book.receivers.push(call);
     },
-    failed: (call, error) => blame(errorFault(bookOf(call.caseId), call, error)),
+    failed(call, error) {
+      open.delete(call);
+      blame(errorFault(bookOf(call.caseId), call, error));
+    },
     refused(what, error, codes) {
       blame(anyErrorFault(error));
       if (!isGuardError(error) || error.code === "store_unavailable") return;
