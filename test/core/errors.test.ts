@@ -3,6 +3,7 @@ import type * as here from "../../src/core/errors.ts";
 import {
   assert,
   errorTable,
+  factsOf,
   GuardError,
   type GuardErrorCode,
   isGuardError,
@@ -233,4 +234,21 @@ test("a broken invariant says that it may have been executed, and whose fault it
         "It may have been executed. Broken: two is more than one. This is a defect in SafeAgent: please report it.",
     }),
   );
+});
+
+describe("the facts of an error, alone", () => {
+  test("are what its message says beside the effect and the next step", () => {
+    expect(factsOf(new GuardError("store_corrupt", "The file is damaged."))).toBe(
+      "The file is damaged.",
+    );
+    const next = "Look at Nothing was executed.";
+    expect(factsOf(new GuardError("invalid_request", "It is wrong.", { next }))).toBe(
+      "It is wrong.",
+    );
+  });
+
+  test("begin with what happened to the effect, where that is more than nothing", () => {
+    const error = new GuardError("store_unavailable", "The disk is full.", { effect: "unknown" });
+    expect(factsOf(error)).toBe("It may have been executed. The disk is full.");
+  });
 });
