@@ -1,7 +1,7 @@
 import type { Signal } from "../../core/signal.ts";
 import type { Approval, Decision } from "../../core/verdict.ts";
 import type { Case } from "../../index.ts";
-import type { CallSeen } from "./check-answers.ts";
+import type { CallSeen } from "./call-seen.ts";
 import type { NaiveVerdict } from "./naive-verdict.ts";
 import type { CaseSetting } from "./setting.ts";
 

@@ -1,22 +1,6 @@
 import { isGuardError, type Outcome } from "../../index.ts";
 import type { Book } from "./book.ts";
-
-/** A call as it was made, and what was so at that moment. */
-export interface CallSeen {
-  readonly caseId: string;
-  readonly requestId: string;
-  readonly payload: string;
-  readonly variant: string;
-  readonly life: string;
-  /** May be given up by its caller. */
-  readonly impatient: boolean;
-  /** How often it had happened before. */
-  readonly happenedBefore: number;
-  /** It was settled before, and what it was settled with. */
-  readonly settledBefore: string | null;
-  /** How often the store had failed its process before. */
-  readonly troublesBefore: number;
-}
+import type { CallSeen } from "./call-seen.ts";
 
 /** No answer may hold any of this: it stands in payloads and values. */
 export const secret = "secret";

@@ -1,7 +1,8 @@
 import type { Outcome } from "../../index.ts";
 import { contentOf } from "./book.ts";
+import type { CallSeen } from "./call-seen.ts";
 import type { Callee, Wish } from "./callee.ts";
-import { type CallSeen, secret } from "./check-answers.ts";
+import { secret } from "./check-answers.ts";
 import type { Act } from "./plan.ts";
 import type { Process, Running } from "./process.ts";
 import { allowed, type CaseSetting, outcomes, policyOf, proposer } from "./setting.ts";

@@ -1,7 +1,8 @@
 import type { Case, Event, Outcome } from "../../index.ts";
 import { isGuardError } from "../../index.ts";
 import { type Attempt, type Book, contentOf, newBook } from "./book.ts";
-import { answerFault, anyErrorFault, type CallSeen, errorFault } from "./check-answers.ts";
+import type { CallSeen } from "./call-seen.ts";
+import { answerFault, anyErrorFault, errorFault } from "./check-answers.ts";
 import { happenedFault, startFault } from "./check-effects.ts";
 import { keep, landingFault, verdictFault } from "./check-journal.ts";
 import type { CaseSetting } from "./setting.ts";
