@@ -56,7 +56,7 @@ export interface Attempt {
   readonly key: string;
   readonly payload: string;
   readonly startedAt: number;
-  /** The call that it was started for; null where several of its process asked under the same request. */
+  /** The call that it was started for; null where others of its process may have started it: under the same request, or in a sweep. */
   caller: CallSeen | null;
   /** The world was changed by it. */
   happened: boolean;

@@ -259,7 +259,11 @@ export function createDoing(world: World, callee: Callee, processes: readonly Pr
         inside(act.process, (running) => resolve(act.caseId, running));
         break;
       case "sweep":
-        inside(act.process, (running) => say(running, "sweep", running.guard.reconcile(), []));
+        inside(act.process, (running) => {
+          const sweep = running.guard.reconcile();
+          witness.sweeps(running.life.name, sweep);
+          say(running, "sweep", sweep, []);
+        });
         break;
       case "receipt":
         inside(act.process, (running) => look(act.requestId, running));

@@ -21,6 +21,8 @@ export interface Witness {
   /** A case was pruned. */
   retired(next: Case): void;
   started(attempt: Attempt): void;
+  /** A process sweeps until this is done, and may start effects under the requests that are stored. */
+  sweeps(life: string, until: Promise<unknown>): void;
   /** The world was changed. */
   happened(attempt: Attempt): void;
   /** The store has failed a process. */
@@ -39,6 +41,7 @@ export function createWitness(cases: readonly CaseSetting[]): Witness {
   const troubles = new Map<string, number>();
   /** Calls without an answer yet. */
   const open = new Set<CallSeen>();
+  const sweeping = new Map<string, number>();
   let fault: string | undefined;
 
   const blame = (sentence: string | undefined): void => {
@@ -81,9 +84,19 @@ export function createWitness(cases: readonly CaseSetting[]): Witness {
       const callers = [...open].filter(
         (call) => call.caseId === caseId && call.life === life && call.requestId === requestId,
       );
-      if (callers.length === 1) attempt.caller = callers[0] ?? null;
+      if (callers.length === 1 && !sweeping.has(life)) attempt.caller = callers[0] ?? null;
       book.attempts.push(attempt);
       blame(startFault(book, attempt));
+    },
+    sweeps(life, until) {
+      const add = (count: number): void => {
+        const sum = (sweeping.get(life) ?? 0) + count;
+        if (sum > 0) sweeping.set(life, sum);
+        else sweeping.delete(life);
+      };
+      add(1);
+      const over = (): void => add(-1);
+      until.then(over, over);
     },
     happened(attempt) {
       const book = bookOf(attempt.caseId);
