@@ -1,5 +1,7 @@
+import { isAddress } from "./database.ts";
 import { measure } from "./measure.ts";
 import { prefill } from "./prefill.ts";
+import { prefillPostgres } from "./prefill-postgres.ts";
 import { realRows } from "./real-rows.ts";
 import type { Task, TaskResult } from "./task.ts";
 
@@ -12,7 +14,11 @@ async function perform(todo: Task): Promise<TaskResult> {
     case "measure":
       return measure(todo);
     case "prefill":
-      await prefill(todo.path, todo.receipts, await realRows());
+      await (isAddress(todo.path) ? prefillPostgres : prefill)(
+        todo.path,
+        todo.receipts,
+        await realRows(),
+      );
       return [];
   }
 }

@@ -1,10 +1,14 @@
+import { type Server as DatabaseServer, startServer } from "../test/postgres/servers/server.ts";
 import { makeFolder } from "./folder.ts";
 import { describeMachine } from "./machine.ts";
 import { type Options, optionsOf, usage } from "./options.ts";
-import { plan } from "./plan.ts";
+import { type Places, plan } from "./plan.ts";
 import { report } from "./report.ts";
 import { runAll, stop } from "./run.ts";
 import { judge, targets } from "./targets.ts";
+
+/** Over PostgreSQL's defaults, which are for a small machine. What makes it durable is left as it is. */
+const settings = { shared_buffers: "1GB", max_wal_size: "8GB" };
 
 const options = read();
 if (options === "help") process.stdout.write(usage);
@@ -22,6 +26,12 @@ function read(): Options | "help" {
 function fail(error: unknown): void {
   process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
+}
+
+function placesOf(folder: string, server: DatabaseServer | undefined): Places {
+  return server === undefined
+    ? { folder }
+    : { folder, server: { url: server.url, pid: server.pid() } };
 }
 
 async function bench(wanted: Options): Promise<void> {
@@ -42,11 +52,12 @@ async function bench(wanted: Options): Promise<void> {
   const line = (kind: string, value: object): void => {
     if (isJson) process.stdout.write(`${JSON.stringify({ kind, ...value })}\n`);
   };
+  const server = wanted.stores.includes("postgres") ? await startServer({ settings }) : undefined;
   const machine = describeMachine(folder.path);
   line("machine", { ...machine, seconds: wanted.seconds, rounds: wanted.rounds });
-  const measurements = await runAll(plan(wanted, folder.path), wanted.patient, (one) =>
-    line("measurement", one),
-  );
+  const tasks = plan(wanted, placesOf(folder.path, server));
+  const measurements = await runAll(tasks, wanted.patient, (one) => line("measurement", one));
+  await server?.stop();
   for (const target of targets) line("target", judge(target, measurements));
   if (wanted.output === "json") return;
   process.stdout.write(`${report(measurements, machine, wanted, wanted.output)}\n`);

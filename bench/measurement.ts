@@ -9,13 +9,20 @@ export type SystemName =
   | "bare"
   | "bare-no-journal"
   | "by-hand"
-  | "by-hand-wal";
+  | "by-hand-wal"
+  | "postgres"
+  | "postgres-bare"
+  | "postgres-bare-no-journal"
+  | "postgres-by-hand";
 
 /** What is measured: the same in every round. */
 export interface Subject {
   readonly phase: Phase;
   readonly system: SystemName;
+  /** In each process. */
   readonly callers: number;
+  /** That share the store. */
+  readonly processes: number;
   /** Receipts in the store before the first call. */
   readonly receipts: number;
 }
@@ -29,6 +36,10 @@ export interface Measurement extends Subject {
   readonly p99Ms: number;
   /** CPU time a call, of all threads: what a busy neighbour disturbs least. */
   readonly cpuMicros: number;
+  /** The same of the database server; 0 where the database is inside of the process. */
+  readonly serverCpuMicros: number;
+  /** What the database server wrote to its log, a call; 0 where there is none. */
+  readonly walBytes: number;
   /** The event loop's delay as the meter reads it, and the meter's reading of an idle loop in the same process. */
   readonly delayP50Ms: number;
   readonly delayP99Ms: number;
@@ -46,6 +57,8 @@ export interface Summary extends Subject {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuMicros: number;
+  readonly serverCpuMicros: number;
+  readonly walBytes: number;
   /** Above the meter's floor. */
   readonly delayP99Ms: number;
 }
@@ -55,6 +68,7 @@ export function isOf(measurement: Subject, subject: Subject): boolean {
     measurement.phase === subject.phase &&
     measurement.system === subject.system &&
     measurement.callers === subject.callers &&
+    measurement.processes === subject.processes &&
     measurement.receipts === subject.receipts
   );
 }
@@ -75,6 +89,8 @@ export function summarize(
     p50Ms: median(rounds.map(({ p50Ms }) => p50Ms)),
     p99Ms: median(rounds.map(({ p99Ms }) => p99Ms)),
     cpuMicros: median(rounds.map(({ cpuMicros }) => cpuMicros)),
+    serverCpuMicros: median(rounds.map(({ serverCpuMicros }) => serverCpuMicros)),
+    walBytes: median(rounds.map(({ walBytes }) => walBytes)),
     delayP99Ms: median(rounds.map(delayAboveFloor)),
   };
 }

@@ -10,11 +10,14 @@ interface Moment {
   readonly ownMs: number;
 }
 
-/** Begins to count; the answer is the share of the machine's CPU time that other processes took since. */
-export function watchNeighbours(): () => number {
-  const before = moment();
+/**
+ * Begins to count; the answer is the share of the machine's CPU time that other processes took since.
+ * @param serverMs CPU time so far of a server that works for this process
+ */
+export function watchNeighbours(serverMs: () => number = () => 0): () => number {
+  const before = moment(serverMs());
   return () => {
-    const after = moment();
+    const after = moment(serverMs());
     const others = after.busyMs - before.busyMs - (after.ownMs - before.ownMs);
     return Math.max(0, others / (after.totalMs - before.totalMs));
   };
@@ -30,12 +33,16 @@ export async function quietMoment(): Promise<void> {
   }
 }
 
-function moment(): Moment {
+function moment(serverMs: number): Moment {
   const { user, system } = process.cpuUsage();
   const cores = cpus();
   const busyMs = cores.reduce((sum, { times }) => {
     return sum + times.user + times.nice + times.sys + times.irq;
   }, 0);
   // Not the sum of what the cores report: it leaves out their waiting for the disk.
-  return { busyMs, totalMs: performance.now() * cores.length, ownMs: (user + system) / 1_000 };
+  return {
+    busyMs,
+    totalMs: performance.now() * cores.length,
+    ownMs: (user + system) / 1_000 + serverMs,
+  };
 }

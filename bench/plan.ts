@@ -1,6 +1,9 @@
 import { join } from "node:path";
+import { isAddress } from "./database.ts";
 import type { Phase, SystemName } from "./measurement.ts";
 import type { Options } from "./options.ts";
+import { planOfPostgres } from "./plan-postgres.ts";
+import { numbers, type Server, turned } from "./rounds.ts";
 import type { MeasureTask, PrefillTask, Task } from "./task.ts";
 
 export const callerCounts: readonly number[] = [1, 16, 256, 1_000];
@@ -9,19 +12,31 @@ export const growthCallerCounts: readonly number[] = [16, 256];
 /** From so many receipts on, a file is used over all rounds and grows a little by each: a copy would take longer than the measurement. */
 const copiedBelow = 1e6;
 
+/** Where tasks keep their stores. */
+export interface Places {
+  readonly folder: string;
+  /** Undefined: none was asked for. */
+  readonly server?: Server;
+}
+
 /** All tasks, in the order in which they run. What is compared runs side by side in time. */
-export function plan(options: Options, folder: string): Task[] {
-  return [...rounds(options, folder), ...growth(options, folder)];
+export function plan(options: Options, places: Places): Task[] {
+  const { folder, server } = places;
+  const isWanted = server !== undefined && options.stores.includes("postgres");
+  const onPostgres = isWanted ? planOfPostgres(options, server) : [];
+  return [...rounds(options, folder), ...growth(options, folder), ...onPostgres];
 }
 
 function rounds({ rounds, parts, stores, seconds }: Options, folder: string): MeasureTask[] {
+  const embedded = stores.filter((store) => store !== "postgres");
   const systems: readonly SystemName[] = [
-    ...stores,
+    ...embedded,
     ...(stores.includes("sqlite") && parts.includes("fresh")
       ? (["bare", "bare-no-journal", "by-hand", "by-hand-wal"] as const)
       : []),
   ];
   const replays: readonly Phase[] = parts.includes("replay") ? ["cached", "stored"] : [];
+  if (embedded.length === 0) return [];
   if (!parts.includes("fresh") && !parts.includes("replay")) return [];
   return numbers(rounds).flatMap((round) =>
     callerCounts.flatMap((callers) =>
@@ -29,6 +44,7 @@ function rounds({ rounds, parts, stores, seconds }: Options, folder: string): Me
         kind: "measure" as const,
         system,
         callers,
+        processes: 1,
         round,
         seconds,
         phases: ["fresh", ...(system === "memory" || system === "sqlite" ? replays : [])] as const,
@@ -53,6 +69,7 @@ function growth({ rounds, parts, stores, seconds, sizes }: Options, folder: stri
           kind: "measure",
           system: "sqlite",
           callers,
+          processes: 1,
           round,
           seconds,
           phases,
@@ -66,19 +83,9 @@ function growth({ rounds, parts, stores, seconds, sizes }: Options, folder: stri
   return [...prefills, ...measures];
 }
 
-/** In another order each round, so that nobody always runs in the wake of the same one. */
-function turned<T>(items: readonly T[], round: number): readonly T[] {
-  const start = (round - 1) % items.length;
-  return [...items.slice(start), ...items.slice(0, start)];
-}
-
-function numbers(count: number): readonly number[] {
-  return Array.from({ length: count }, (_, index) => index + 1);
-}
-
 /** About how long a task takes, for the time that is left. */
 export function secondsOf(task: Task): number {
-  if (task.kind === "prefill") return 1 + task.receipts / 40_000;
+  if (task.kind === "prefill") return 1 + task.receipts / (isAddress(task.path) ? 10_000 : 40_000);
   const replays = task.phases.length - 1;
   return 1.2 + task.seconds * (1.35 + 0.5 * replays);
 }

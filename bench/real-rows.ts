@@ -48,8 +48,13 @@ export async function realRows(): Promise<RealRows> {
 
 /** Of the ask that the closed loop makes under a key. */
 export function fingerprintFor(key: string): string {
+  return hash("sha256", fingerprintTextFor(key));
+}
+
+/** What is hashed. */
+export function fingerprintTextFor(key: string): string {
   const canonical = canonicalJson(payloadOf(key));
-  return hash("sha256", fingerprintText("default", action, canonical.ok ? canonical.text : ""));
+  return fingerprintText("default", action, canonical.ok ? canonical.text : "");
 }
 
 function rowOf({ next, head, entry }: Step): RealRow {

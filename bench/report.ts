@@ -5,24 +5,16 @@ import {
   pairedRatio,
   type Subject,
   type Summary,
-  type SystemName,
   summarize,
 } from "./measurement.ts";
 import { quietShare } from "./neighbours.ts";
 import type { Options } from "./options.ts";
 import { median } from "./percentile.ts";
 import { callerCounts, growthCallerCounts } from "./plan.ts";
+import { postgresTables } from "./report-postgres.ts";
 import { type Table, type TableStyle, tableText } from "./table.ts";
 import { judge, targets } from "./targets.ts";
-
-const names: { readonly [Name in SystemName]: string } = {
-  memory: "SafeAgent, memory",
-  sqlite: "SafeAgent, SQLite",
-  bare: "(a) bare limit",
-  "bare-no-journal": "(a) without the journal",
-  "by-hand": "(b) by hand",
-  "by-hand-wal": "(b) by hand, WAL",
-};
+import { ms, names, percent, power, rate } from "./words.ts";
 
 /** All that a run says in the end. */
 export function report(
@@ -35,6 +27,7 @@ export function report(
     freshTable(measurements),
     replayTable(measurements),
     growthTable(measurements, options.sizes),
+    ...postgresTables(measurements, options.sizes),
     targetTable(measurements),
   ];
   const texts = tables
@@ -53,10 +46,6 @@ function neighbourText(measurements: readonly Measurement[]): string {
   ].join(" ");
 }
 
-function percent(share: number): string {
-  return `${(share * 100).toFixed(0)} %`;
-}
-
 function machineText(machine: Machine, { seconds, rounds }: Options): string {
   const { cpu, cores, memoryGiB, kernel, node, sqlite, date, syncP50Ms, syncP99Ms } = machine;
   return [
@@ -65,6 +54,8 @@ function machineText(machine: Machine, { seconds, rounds }: Options): string {
     `Medians of ${rounds} rounds of ${seconds} s in which the systems took turns; ratios are medians over the rounds, too.`,
   ].join("\n");
 }
+
+const systems = ["memory", "sqlite", "bare", "bare-no-journal", "by-hand", "by-hand-wal"] as const;
 
 function freshTable(measurements: readonly Measurement[]): Table {
   const heads = [
@@ -79,8 +70,8 @@ function freshTable(measurements: readonly Measurement[]): Table {
     "lowest - highest",
   ];
   const rows = callerCounts.flatMap((callers) =>
-    (Object.keys(names) as SystemName[]).flatMap((system) => {
-      const subject: Subject = { phase: "fresh", system, callers, receipts: 0 };
+    systems.flatMap((system) => {
+      const subject: Subject = { phase: "fresh", system, callers, processes: 1, receipts: 0 };
       const found = summarize(measurements, subject);
       if (found === undefined) return [];
       const ratio = pairedRatio(measurements, subject, { ...subject, system: "bare" });
@@ -118,7 +109,13 @@ function replayTable(measurements: readonly Measurement[]): Table {
   const rows = callerCounts.flatMap((callers) =>
     (["memory", "sqlite"] as const).flatMap((system) =>
       (["cached", "stored"] as const).flatMap((phase) => {
-        const found = summarize(measurements, { phase, system, callers, receipts: 0 });
+        const found = summarize(measurements, {
+          phase,
+          system,
+          callers,
+          processes: 1,
+          receipts: 0,
+        });
         return found === undefined ? [] : [replayRow(found, phase)];
       }),
     ),
@@ -156,7 +153,13 @@ function growthTable(measurements: readonly Measurement[], sizes: readonly numbe
   ];
   const rows = growthCallerCounts.flatMap((callers) =>
     sizes.flatMap((receipts) => {
-      const subject: Subject = { phase: "fresh", system: "sqlite", callers, receipts };
+      const subject: Subject = {
+        phase: "fresh",
+        system: "sqlite",
+        callers,
+        processes: 1,
+        receipts,
+      };
       const found = summarize(measurements, subject);
       if (found === undefined) return [];
       const ratio = pairedRatio(measurements, subject, { ...subject, receipts: least });
@@ -181,21 +184,9 @@ function growthTable(measurements: readonly Measurement[], sizes: readonly numbe
 
 function targetTable(measurements: readonly Measurement[]): Table {
   const heads = ["target", "wanted", "measured", ""];
-  const rows = targets.map((target) => {
-    const { says, wanted, measured, verdict } = judge(target, measurements);
-    return [says, wanted, measured, verdict];
-  });
+  const rows = targets
+    .map((target) => judge(target, measurements))
+    .filter(({ verdict }) => verdict !== "not measured")
+    .map(({ says, wanted, measured, verdict }) => [says, wanted, measured, verdict]);
   return { title: "Targets", heads, rows, figuresFrom: 4 };
-}
-
-function rate(perSecond: number): string {
-  return perSecond.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
-
-function ms(value: number): string {
-  return value < 10 ? value.toFixed(2) : value.toFixed(value < 100 ? 1 : 0);
-}
-
-function power(receipts: number): string {
-  return `10^${Math.round(Math.log10(receipts))}`;
 }

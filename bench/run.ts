@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { createDatabase, dropDatabase, isAddress } from "./database.ts";
 import { removeDatabase } from "./folder.ts";
 import type { Measurement } from "./measurement.ts";
 import { quietMoment, quietShare } from "./neighbours.ts";
 import { secondsOf } from "./plan.ts";
 import type { Task, TaskResult } from "./task.ts";
+import { together } from "./together.ts";
 
 const script = fileURLToPath(new URL("./child.ts", import.meta.url));
 const triesMost = 5;
-let running: ChildProcess | undefined;
+const running = new Set<ChildProcess>();
 
 /** Runs the tasks one after the other, each in a process of its own. */
 export async function runAll(
@@ -44,18 +46,28 @@ export async function runAll(
 }
 
 async function once(task: Task, keepFile: boolean): Promise<TaskResult> {
-  const measured = await inChild(task);
-  if (!keepFile) removeDatabase(task.path);
-  return measured;
+  const { path } = task;
+  const processes = task.kind === "measure" ? task.processes : 1;
+  if (isAddress(path) && !(task.kind === "measure" && keepFile)) {
+    await createDatabase(path, task.kind === "measure" ? task.copyOf : undefined);
+  }
+  const measured = await Promise.all(Array.from({ length: processes }, () => inChild(task)));
+  if (!keepFile) await remove(path);
+  return together(measured);
+}
+
+async function remove(path: string): Promise<void> {
+  if (isAddress(path)) await dropDatabase(path);
+  else removeDatabase(path);
 }
 
 function disturbance(measured: TaskResult): number {
   return Math.max(0, ...measured.map(({ othersShare }) => othersShare));
 }
 
-/** Ends the child that is under way. */
+/** Ends the children that are under way. */
 export function stop(): void {
-  running?.kill("SIGKILL");
+  for (const child of running) child.kill("SIGKILL");
 }
 
 function inChild(task: Task): Promise<TaskResult> {
@@ -63,13 +75,13 @@ function inChild(task: Task): Promise<TaskResult> {
     const child = spawn(process.execPath, [script, JSON.stringify(task)], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    running = child;
+    running.add(child);
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (part: string) => {
       text += part;
     });
     child.on("error", reject).on("close", (code, signal) => {
-      running = undefined;
+      running.delete(child);
       if (code === 0) return resolve(JSON.parse(text) as TaskResult);
       reject(new Error(`${nameOf(task)} ended with ${signal ?? code}.`));
     });
@@ -82,9 +94,10 @@ function isReused(task: Task, tasks: readonly Task[]): boolean {
 
 function nameOf(task: Task): string {
   if (task.kind === "prefill") return `filling a store with ${task.receipts} receipts`;
-  const { system, callers, receipts, round } = task;
+  const { system, callers, processes, receipts, round } = task;
   const store = receipts === 0 ? "" : ` on ${receipts} receipts`;
-  return `round ${round}: ${system}${store}, ${callers} callers`;
+  const times = processes === 1 ? "" : `${processes} times `;
+  return `round ${round}: ${system}${store}, ${times}${callers} callers`;
 }
 
 /** By the plan, corrected by how long its first part really took. */

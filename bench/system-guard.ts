@@ -1,4 +1,5 @@
 import { createGuard, memoryStore, type Store } from "../src/index.ts";
+import { openPostgres } from "../src/stores/postgres-open.ts";
 import { sqliteStore } from "../src/stores/sqlite.ts";
 import { action, payloadOf } from "./keys.ts";
 import type { System } from "./system.ts";
@@ -13,6 +14,11 @@ export function guardOnMemory(): System {
 
 export function guardOnSqlite(path: string): System {
   return guardSystem(() => sqliteStore({ path }), { count: 0 });
+}
+
+/** With a pool of its own, of ten connections. */
+export function guardOnPostgres(address: string): System {
+  return guardSystem(() => openPostgres(address), { count: 0 });
 }
 
 function guardSystem(openStore: () => Store, effects: { count: number }): System {

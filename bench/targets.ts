@@ -7,6 +7,7 @@ import {
   type SystemName,
 } from "./measurement.ts";
 import { median } from "./percentile.ts";
+import { callersOfProcesses } from "./plan-postgres.ts";
 
 /** A promise about speed that holds on any machine: a ratio of two measurements of one run, or a delay. */
 export interface Target {
@@ -24,6 +25,7 @@ export interface Judgement {
   readonly verdict: "met" | "NOT MET" | "not measured";
 }
 
+const postgresAt = (callers: number): Subject => fresh("postgres", callers);
 const sqliteAt = (callers: number): Subject => fresh("sqlite", callers);
 
 export const targets: readonly Target[] = [
@@ -42,6 +44,30 @@ export const targets: readonly Target[] = [
   delay("event-loop delay p99, SQLite fresh, 256 callers", 6, sqliteAt(256)),
   growth("fresh, 16 callers: at 10^6 receipts / at 10^3", 0.6, 16),
   growth("fresh, 256 callers: at 10^6 receipts / at 10^3", 0.6, 256),
+  ratio(
+    "fresh, 256 callers: Postgres / (q) bare limit",
+    0.6,
+    postgresAt(256),
+    fresh("postgres-bare", 256),
+  ),
+  ratio(
+    "fresh, 256 callers: Postgres / (r) by hand",
+    5,
+    postgresAt(256),
+    fresh("postgres-by-hand", 256),
+  ),
+  ratio(
+    "Postgres: two processes / one",
+    1.5,
+    { ...postgresAt(callersOfProcesses), processes: 2 },
+    postgresAt(callersOfProcesses),
+  ),
+  ratio(
+    "Postgres, fresh, 256 callers: at 10^6 receipts / at 10^3",
+    0.7,
+    fresh("postgres", 256, 1e6),
+    fresh("postgres", 256, 1e3),
+  ),
 ];
 
 export function judge(target: Target, measurements: readonly Measurement[]): Judgement {
@@ -61,7 +87,7 @@ function figure(value: number, unit: Target["unit"]): string {
 }
 
 function fresh(system: SystemName, callers: number, receipts = 0): Subject {
-  return { phase: "fresh", system, callers, receipts };
+  return { phase: "fresh", system, callers, processes: 1, receipts };
 }
 
 function ratio(says: string, wanted: number, subject: Subject, against: Subject): Target {

@@ -9,14 +9,18 @@ export interface MeasureTask {
   readonly callers: number;
   readonly round: number;
   readonly seconds: number;
+  /** How many processes do this at once; more than one in `fresh` alone. */
+  readonly processes: number;
   /** `fresh` comes first in any case: what is replayed must have run. */
   readonly phases: readonly Phase[];
-  /** Receipts in the file. */
+  /** Receipts in the store. */
   readonly receipts: number;
-  /** The store's file; made where there is none. */
+  /** The store's file, or the address of its database; made where there is none. */
   readonly path: string;
-  /** A prefilled file to copy to `path` first. */
+  /** A prefilled file or database to copy to `path` first. */
   readonly copyOf?: string;
+  /** The postmaster of the database server. */
+  readonly server?: number;
 }
 
 export interface PrefillTask {

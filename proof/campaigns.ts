@@ -4,6 +4,7 @@ import { damage } from "./damage.ts";
 import { model } from "./model.ts";
 import { mutation } from "./mutation.ts";
 import { nthFailure } from "./nth-failure.ts";
+import { postgres } from "./postgres.ts";
 import { powerLoss } from "./power-loss.ts";
 import { simulation } from "./simulation.ts";
 
@@ -15,5 +16,6 @@ export const campaigns: readonly Campaign[] = [
   powerLoss,
   nthFailure,
   damage,
+  postgres,
   mutation,
 ];

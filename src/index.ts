@@ -9,12 +9,13 @@ import type { Store } from "./core/store.ts";
 import { guardOver } from "./guard/create.ts";
 import type { Guard, GuardOptions } from "./guard/guard.ts";
 import { memoryStore } from "./stores/memory.ts";
+import { openPostgres } from "./stores/postgres-open.ts";
 import { sqliteStore } from "./stores/sqlite.ts";
 
 /**
  * Makes a guard.
  *
- * @param options.store a file's path (SQLite, the default `"safeagent.db"`), `"memory:"` for tests, or a `Store`
+ * @param options.store a file's path (SQLite, the default `"safeagent.db"`), `"postgres://…"`, `"memory:"` for tests, or a `Store`
  * @throws GuardError `invalid_request` for wrong options; `store_…` where the store can't be opened
  * @example const guard = createGuard({ store: "safeagent.db" });
  */
@@ -45,10 +46,11 @@ export function createGuard(
 
 function openStore(address: string): Store {
   if (address === "memory:") return memoryStore();
+  if (/^postgres(ql)?:/i.test(address)) return openPostgres(address);
   if (/^[a-z][a-z0-9+.-]+:/i.test(address)) {
     const scheme = address.slice(0, address.indexOf(":"));
     throw new GuardError("invalid_request", `There is no store for "${scheme}:" addresses.`, {
-      next: 'Give a file\'s path, "memory:", or a Store.',
+      next: 'Give a file\'s path, "postgres://…", "memory:", or a Store.',
     });
   }
   return sqliteStore({ path: address });
@@ -79,7 +81,7 @@ export {
   unanimous,
 } from "./core/policy.ts";
 export type { NoneReceipt, OnceReceipt, Receipt } from "./core/receipt.ts";
-export type { Page, Step, Store } from "./core/store.ts";
+export type { Page, Step, Store, StoreTransaction } from "./core/store.ts";
 export type { Verdict } from "./core/verdict.ts";
 export type {
   Call,
@@ -90,8 +92,13 @@ export type {
   GuardedFunction,
   Probe,
   ProbeContext,
+  QueuedCall,
   Run,
   StandardSchema,
+  TransactionalCall,
+  TransactionalRun,
+  TransactionalWrapRules,
+  TransactionContext,
   WrapRules,
 } from "./guard/call.ts";
 export type { CaseHandle, CaseOptions, SignalAnswer, SignalInput } from "./guard/decide.ts";

@@ -34,6 +34,7 @@ test("a guard's own members, by name", () => {
     "case",
     "close",
     "deny",
+    "enqueue",
     "execute",
     "history",
     "list",
@@ -61,7 +62,7 @@ const errorOf = (make: () => unknown) => {
 };
 
 describe("the store", () => {
-  test.each(["postgres://user:secret@localhost/db", "redis://localhost", "sqlite://a.db"])(
+  test.each(["mysql://user:secret@localhost/db", "redis://localhost", "sqlite://a.db"])(
     "%s: there is none for such an address, yet",
     (store) => {
       const error = errorOf(() => createGuard({ store }));

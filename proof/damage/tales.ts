@@ -99,7 +99,7 @@ export function tales(name: string, start: number): readonly Tale[] {
       "void-not-performed",
       [
         claimed(`req-${name}-11`),
-        [{ type: "release", fence: 1, reason: "declined", final: true }, null],
+        [{ type: "release", fence: 1, reason: "declined", final: true, retryAt: null }, null],
       ],
     ],
   ];
@@ -121,19 +121,24 @@ const voted = threshold({ share: 0.8, quorum: 3 });
 const keyed = { class: "keyed", ttlMs: 60_000, settlingMs: null } as const;
 const probeable = { class: "probeable", settlingMs: 10 } as const;
 
-const released: Step = [{ type: "release", fence: 1, reason: "refused", final: false }, null];
+const released: Step = [
+  { type: "release", fence: 1, reason: "refused", final: false, retryAt: null },
+  null,
+];
 const doubted: Step = [{ type: "doubt", fence: 1, reason: "threw", error: "socket hang up" }, null];
 
 /** `bind`: an ask that opens a case binds its request id, of which the entry doesn't tell. */
 function opened(policy: Policy, payload?: Json, bind: string | null = null): Step {
   const intent =
-    payload === undefined ? null : { action: "send", payload, fingerprint, proposer: "agent" };
+    payload === undefined
+      ? null
+      : { action: "send", payload, fingerprint, proposer: "agent", queued: null };
   return [{ type: "open", policy, outcomes: null, allow: null, intent }, bind];
 }
 
 function claimBy(requestId: string, terms: EffectTerms, leaseUntil: number): Step {
   const payload = { to: "c123@example.com", cents: requestId.length };
-  const intent = { action: "pay", payload, fingerprint, proposer: "agent" };
+  const intent = { action: "pay", payload, fingerprint, proposer: "agent", queued: null };
   const claim = {
     type: "claim",
     requestId: requestId as RequestId,

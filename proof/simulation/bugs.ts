@@ -6,7 +6,7 @@ export const bugs: readonly Bug[] = [
   {
     name: "the end of a lease frees the case",
     file: "core/transition.ts",
-    from: 'return to(doubted(before, "lease_ended", null, event));',
+    from: 'return to(lost(before, "lease_ended", null, event));',
     to: 'return to(released(before, "lease ended", event));',
     breaks: ["P1", "P2", "P5"],
   },

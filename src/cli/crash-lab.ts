@@ -4,6 +4,7 @@ import { paintFor } from "./colour.ts";
 import { interruptOn } from "./crash-lab/interrupt.ts";
 import type { LabResult } from "./crash-lab/lab.ts";
 import { isHeld, reportOf } from "./crash-lab/report.ts";
+import { shownAddress } from "./crash-lab/store.ts";
 import { exits } from "./failure.ts";
 import { createProgress } from "./progress.ts";
 
@@ -25,7 +26,10 @@ export function crashLab(): Command {
     .description(
       "Real processes around a real store: killed at named points and at random times, stopped past\ntheir leases. A process outside counts what really happened, and a checker that knows nothing of\nthe guard judges. Three naive registries go through the same, and have to fail.",
     )
-    .option("--store <address>", "the store to try: a file's path (default: a temporary file)")
+    .option(
+      "--store <address>",
+      "the store to try: a file's path, or postgres://… (default: a temporary file)",
+    )
     .option("--kills <n>", "kills at named points, and as many at random times", count, 100)
     .option("--zombies <n>", "workers stopped past their lease, then woken", count, 30)
     .option("--seed <n>", "what is done to which case comes from it", count)
@@ -51,12 +55,13 @@ async function perform(options: CrashLabOptions, signal: AbortSignal): Promise<n
     throw new Error("the crash lab stops processes by signal, which Windows doesn't have");
   }
   const { kills, zombies, store, json = false } = options;
+  const shown = store === undefined ? undefined : shownAddress(store);
   const seed = options.seed ?? randomInt(1_000_000);
   const started = performance.now();
   const paint = paintFor(process.stdout, process.env);
   const bar = createProgress("crash lab", process.stderr);
   const say = (text: string) => void (json || process.stdout.write(text));
-  say(head(store, seed));
+  say(head(shown, seed));
   // Loaded when it is wanted: the other verbs start faster without it.
   const { runLab } = await import("./crash-lab/lab.ts");
   let result: LabResult;
@@ -78,7 +83,7 @@ async function perform(options: CrashLabOptions, signal: AbortSignal): Promise<n
   const { findings, namespace } = result;
   const seconds = (performance.now() - started) / 1_000;
   const ok = isHeld(findings);
-  const where = store === undefined ? {} : { store, namespace };
+  const where = shown === undefined ? {} : { store: shown, namespace };
   const failure = ok ? {} : { code: "crash_lab_failed", message: says };
   if (json) {
     const data = { seed, ...where, seconds, findings };
@@ -86,9 +91,9 @@ async function perform(options: CrashLabOptions, signal: AbortSignal): Promise<n
     return ok ? 0 : exits.failed;
   }
   say(reportOf(findings, paint));
-  if (store !== undefined)
+  if (shown !== undefined)
     say(
-      `  The cases of this run stay in ${store}, in namespaces that begin with\n  ${namespace}.\n`,
+      `  The cases of this run stay in ${shown}, in namespaces that begin with\n  ${namespace}.\n`,
     );
   say(`  ${seconds.toFixed(0)} s, seed ${seed}\n\n`);
   if (!ok) process.stderr.write(`safeagent: ${says}\n`);

@@ -9,6 +9,7 @@ import type {
   Final,
   InDoubt,
   Intent,
+  Past,
   Settled,
   Void,
 } from "./case.ts";
@@ -45,6 +46,21 @@ export function born(
 
 type Of<T extends Event["type"]> = Extract<Event, { readonly type: T }>;
 
+/** The verdict can't change any more: the one way into FINAL. A queued case is due for its workers. */
+export function final(
+  stem: Common,
+  deliberation: Deliberation | null,
+  intent: Intent | null,
+  past: Past | null,
+  at: number,
+  retryAt: number | null = null,
+): Final {
+  // An instant that is no number would be none, and a case that is never due is never run.
+  const due = Number.isFinite(retryAt) ? Math.max(at, retryAt ?? at) : at;
+  const runAt = intent === null || intent.queued === null ? null : due;
+  return { ...stem, state: "FINAL", deliberation, intent, past, runAt };
+}
+
 /** What a new claim follows on. */
 export interface Earlier {
   readonly claim: Claim;
@@ -71,6 +87,7 @@ export function claimed(
       by: event.by,
       requestId: event.requestId,
       // While an earlier run is in doubt, its terms hold: they are what makes a repeat harmless.
+      // So they are never transactional then: nothing transactional is ever in doubt.
       terms: earlier === null || earlier.doubt === null ? event.terms : earlier.claim.terms,
       startedAt: event.at,
       firstStartedAt: earlier?.claim.firstStartedAt ?? event.at,
@@ -91,7 +108,29 @@ export function renewed(before: Executing, event: Of<"renew">): Executing {
   };
 }
 
-export function doubted(
+/**
+ * Nothing is known of how a claim ended. What a transaction wrote without its receipt was not
+ * committed, and once this step is it can't be: its own compares a version that has passed. No such
+ * claim hides an earlier doubt: the terms would be that one's.
+ */
+export function lost(
+  before: Executing,
+  reason: DoubtReason,
+  error: string | null,
+  occasion: Occasion,
+): InDoubt | Final {
+  return before.claim.terms.class === "transactional"
+    ? released(before, error ?? uncommitted[reason], occasion)
+    : doubted(before, reason, error, occasion);
+}
+
+const uncommitted: { readonly [Reason in DoubtReason]: string } = {
+  lease_ended: "its lease ended; what it wrote was not committed",
+  threw: "it threw; what it wrote was not committed",
+  timed_out: "it did not end in its time; what it wrote was not committed",
+};
+
+function doubted(
   before: Executing,
   reason: DoubtReason,
   error: string | null,
@@ -129,14 +168,22 @@ export function mayRunAgain(before: InDoubt, at: number): boolean {
       return Math.max(at, before.updatedAt) - firstStartedAt < terms.ttlMs;
     case "idempotent":
       return true;
+    case "transactional":
+      // Never in doubt.
+      return false;
   }
 }
 
 /** The effect certainly did not happen, by any claim: the case is FINAL again, and may be claimed anew. */
-export function released(before: Executing | InDoubt, reason: string, occasion: Occasion): Final {
+export function released(
+  before: Executing | InDoubt,
+  reason: string,
+  occasion: Occasion,
+  retryAt: number | null = null,
+): Final {
   const { deliberation, intent, claim } = before;
   const past = { claim: { ...claim, earlierDoubt: null }, reason };
-  return { ...grown(before, occasion), state: "FINAL", deliberation, intent, past };
+  return final(grown(before, occasion), deliberation, intent, past, occasion.at, retryAt);
 }
 
 /** A claim says that it did not happen. An earlier one in doubt stays in doubt. */
@@ -151,7 +198,7 @@ export function notPerformed(
   }
   return event.final
     ? voided(before, "not_performed", event.reason, event)
-    : released(before, event.reason, event);
+    : released(before, event.reason, event, event.retryAt);
 }
 
 export function settled(

@@ -39,6 +39,8 @@ export interface Intent {
   readonly fingerprint: Fingerprint;
   /** Who asked for it; may not approve it. */
   readonly proposer: string;
+  /** The request that asked for a worker to run it; null: who asks runs it himself. */
+  readonly queued: RequestId | null;
 }
 
 /** How the case is decided. */
@@ -70,6 +72,8 @@ export interface Final extends Common {
   readonly intent: Intent | null;
   /** The claim that was given back, where there was one. */
   readonly past: Past | null;
+  /** When a worker may run it; null: none was asked to. */
+  readonly runAt: number | null;
 }
 
 /** A claim that ended without effect, and why. */

@@ -1,4 +1,4 @@
-import { born, grown, voided } from "./advance.ts";
+import { born, final, grown, voided } from "./advance.ts";
 import type {
   Absent,
   Case,
@@ -25,7 +25,7 @@ export function opened(before: Absent, event: Of<"open">): Transition {
   const stem = born(before, event);
   const { policy, outcomes, allow, intent } = event;
   if (policy.kind === "immediate") {
-    return to({ ...stem, state: "FINAL", deliberation: null, intent, past: null });
+    return to(final(stem, null, intent, null, event.at));
   }
   const deliberation = rejudged(
     { policy, outcomes, allow, signals: [], approvals: [], decision: null, late: [] },
@@ -44,9 +44,13 @@ export function reopened(before: Open, event: Of<"open">): Transition {
     case "OPEN":
     case "RESOLVED_PROVISIONAL":
     case "IN_RECONCILIATION":
-    case "FINAL":
       if (before.intent !== null) return refuse("unchanged");
       return to({ ...before, ...grown(before, event), intent: event.intent });
+    case "FINAL": {
+      if (before.intent !== null) return refuse("unchanged");
+      const { deliberation, past } = before;
+      return to(final(grown(before, event), deliberation, event.intent, past, event.at));
+    }
     case "VOID":
       return refuse(before.intent === null ? "void" : "unchanged");
     case "EXECUTING":
@@ -251,7 +255,7 @@ function deliberated(
     case "final":
       return allow !== null && verdict.outcome !== null && !allow.includes(verdict.outcome)
         ? ended(stem, deliberation, intent, "rejected", occasion)
-        : { ...stem, state: "FINAL", deliberation, intent, past: null };
+        : final(stem, deliberation, intent, null, occasion.at);
   }
 }
 
@@ -262,9 +266,9 @@ function ended(
   reason: "denied" | "rejected",
   occasion: Occasion,
 ): Void {
-  const final: Final = { ...stem, state: "FINAL", deliberation, intent, past: null };
+  const decided = final(stem, deliberation, intent, null, occasion.at);
   // The verdict and the end are one step: one version, one entry.
-  return { ...voided(final, reason, deliberation.verdict.why, occasion), ...stem };
+  return { ...voided(decided, reason, deliberation.verdict.why, occasion), ...stem };
 }
 
 /** A signal after the decision is kept as evidence and changes nothing. */

@@ -54,6 +54,8 @@ export type Happening =
       readonly fence: number;
       readonly reason: string;
       readonly final: boolean;
+      /** When a worker may try again, where one is to run it; null: at once. */
+      readonly retryAt: number | null;
     }
   /** The effect ended, and nobody knows whether it happened. */
   | {

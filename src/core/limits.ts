@@ -37,7 +37,15 @@ export const limits = {
   commitTries: 64,
   /** Doubts that one sweep looks into at a time. */
   probesAtOnce: 8,
-  /** Doublings of the pause between probes that find nothing out. */
+  /** Queued cases that one worker may run at a time. */
+  workersAtOnce: 1_000,
+  /** Due cases of an action that a worker takes into one look. */
+  queuePage: 256,
+  /** Milliseconds between a worker's looks at the queue, however many hints it gets. */
+  queueLookMs: 50,
+  /** Milliseconds after which a worker looks without a hint: what was put off comes due unannounced. */
+  queueRestMs: 1_000,
+  /** Doublings of the pause between probes that find nothing out, or runs that bring nothing. */
   probeDoublings: 12,
   /** Rows in one page of a listing or of the journal feed. */
   pageRows: 1_000,
@@ -52,7 +60,7 @@ export const limits = {
   spanMsMax: 31_622_400_000,
 } as const;
 
-/** What applies where the caller says nothing. All in milliseconds. */
+/** What applies where the caller says nothing. Times in milliseconds. */
 export const defaults = {
   leaseMs: 30_000,
   waitMs: 30_000,
@@ -61,4 +69,8 @@ export const defaults = {
   keyTtlMs: 82_800_000,
   /** How long an effect may still be under way after its worker was lost; no probe before that. */
   settlingMs: 5_000,
+  /** Queued cases that one worker runs at a time. */
+  concurrency: 8,
+  /** Claims of a queued case that is not performed; then it is void. */
+  maxAttempts: 10,
 } as const;

@@ -6,13 +6,16 @@ import type { Json } from "./json.ts";
  * - `opaque`: nobody can tell whether it happened, and a repeat would do harm;
  * - `keyed`: the callee honours the idempotency key it is given, for `ttlMs` after the first call;
  * - `probeable`: the world can be asked, `settlingMs` after the effect was lost;
- * - `idempotent`: a repeat is harmless.
+ * - `idempotent`: a repeat is harmless;
+ * - `transactional`: it writes through a transaction of the guard's own database, and its receipt is
+ *   written in that same transaction, by compare-and-swap on the case's version: both or neither.
  */
 export type EffectTerms =
   | { readonly class: "opaque" }
   | { readonly class: "keyed"; readonly ttlMs: number; readonly settlingMs: number | null }
   | { readonly class: "probeable"; readonly settlingMs: number }
-  | { readonly class: "idempotent" };
+  | { readonly class: "idempotent" }
+  | { readonly class: "transactional" };
 
 export type EffectClass = EffectTerms["class"];
 

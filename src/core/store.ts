@@ -59,8 +59,38 @@ export interface Store {
    */
   check?(): Promise<readonly string[]>;
 
+  /**
+   * Runs work in a transaction of this store's own database. What is written through its handle and
+   * the steps that it commits land together at the end, or not at all where the work throws. Left out
+   * by a store that has no transactions to share.
+   *
+   * Where the end of the transaction failed, it may have landed: throws `store_unavailable`.
+   */
+  transaction?<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>;
+
+  /**
+   * The same over a transaction that the caller has begun, and ends himself.
+   *
+   * @param handle a client or database as the store's own transactions hand it out
+   */
+  within?(handle: unknown): StoreTransaction;
+
   /** Ends it: what is queued is written first; every later call throws `store_unavailable`. */
   close(): Promise<void>;
+}
+
+/** A transaction of the store's database. */
+export interface StoreTransaction {
+  /** What effects write through: a client of `pg`, or a `DatabaseSync` of `node:sqlite`. */
+  readonly handle: unknown;
+  /**
+   * Whether everything in it is done at once: nothing may be waited for between its beginning and its
+   * end, since the whole database waits meanwhile.
+   */
+  readonly isSync: boolean;
+  read(ids: ReadIds): Promise<Reading>;
+  /** As the store's; nothing is acknowledged before the transaction has ended. */
+  commit(steps: readonly Step[]): Promise<boolean>;
 }
 
 export interface ReadIds {
@@ -111,7 +141,8 @@ export interface ListQuery {
   readonly updatedBefore?: number;
   /**
    * In need of attention by this instant: the lease of an EXECUTING case is over, an IN_DOUBT case
-   * may be probed or run again, a case that waits for approval expires. Others are left out.
+   * may be probed or run again, a case that waits for approval expires, a worker may run a queued
+   * FINAL case. Others are left out.
    */
   readonly dueBy?: number;
   /** Where the last page ended; undefined: from the beginning. */
@@ -153,6 +184,7 @@ export function dueAt(kase: Case): number | null {
       // An opaque effect waits for a person, and no sweep can help it.
       return kase.claim.terms.class === "opaque" ? null : (kase.doubt.probeAt ?? kase.doubt.since);
     case "FINAL":
+      return kase.runAt;
     case "SETTLED":
     case "VOID":
     case "RETIRED":

@@ -1,9 +1,9 @@
 import {
   born,
   claimed,
-  doubted,
   fenceOf,
   grown,
+  lost,
   mayRunAgain,
   notPerformed,
   released,
@@ -189,11 +189,11 @@ function fromExecuting(before: Executing, event: Event): Transition {
       return to(notPerformed(before, event));
     case "doubt":
       if (event.fence !== before.claim.fence) return refuse("stale_fence");
-      return to(doubted(before, event.reason, event.error, event));
+      return to(lost(before, event.reason, event.error, event));
     case "lease_ended":
       // An instant that is no number ends nothing.
       if (!(event.at >= before.leaseUntil)) return refuse("lease_running");
-      return to(doubted(before, "lease_ended", null, event));
+      return to(lost(before, "lease_ended", null, event));
     case "signal":
       return keptLate(before, event);
     case "ask":

@@ -9,7 +9,7 @@ import {
 import { canonicalJson, type Json, type JsonProblem, without } from "../core/json.ts";
 import { defaults, limits } from "../core/limits.ts";
 import { immediate, type Policy, policyFault } from "../core/policy.ts";
-import type { EffectTerms } from "../core/receipt.ts";
+import type { EffectClass, EffectTerms } from "../core/receipt.ts";
 import type { ActionRules, CallOptions, Probe, Run } from "./call.ts";
 import type { Platform } from "./platform.ts";
 
@@ -40,6 +40,13 @@ export interface Ask extends Content {
   readonly waitMs: number;
   readonly signal: AbortSignal | undefined;
   readonly actor: string;
+  /** The worker that runs it from the queue; null: a caller waits for it. */
+  readonly worker: Worker | null;
+}
+
+export interface Worker {
+  /** Claims of the case, after which it is void where it was not performed. */
+  readonly maxAttempts: number;
 }
 
 /** The caller's functions, their types checked at the public face. */
@@ -53,29 +60,63 @@ export interface Entrance {
   readonly namespace: string;
   readonly actor: string;
   readonly waitMs: number;
+  /** Whether the store has transactions to share. */
+  readonly transactions: boolean;
 }
 
-interface AnyCall extends Partial<ActionRules<never, unknown>>, CallOptions {
+/** Rules of any class, before they are checked. */
+export interface AnyRules extends Omit<Partial<ActionRules<never, unknown>>, "effect" | "run"> {
+  readonly effect?: EffectClass | undefined;
+  readonly run?: (payload: never, ctx: never) => unknown;
+}
+
+interface AnyCall extends AnyRules, CallOptions {
   readonly requestId: string;
   readonly caseId?: string | undefined;
   readonly action: string;
   readonly payload: unknown;
 }
 
+type AnyContent = Omit<AnyCall, keyof AnyRules | keyof CallOptions> &
+  Pick<AnyCall, "policy" | "ignore" | "actor">;
+
 export function admit(call: AnyCall, entrance: Entrance, opens = true): Ask {
   object("The call", call);
-  const ids = { requestId: call.requestId, caseId: call.caseId };
-  const requestId = name("requestId", call.requestId, ids) as RequestId;
-  const caseId = name("caseId", call.caseId ?? requestId, ids) as CaseId;
-  const action = name("action", call.action, ids);
+  const { content, ids } = admitContent(call, entrance);
   if (typeof call.run !== "function") throw invalid("`run` must be a function.", ids);
-  const canonical = canonicalJson(call.payload);
-  if (!canonical.ok) throw unkeepable(canonical.path, canonical.problem, ids);
-  const policy = call.policy === undefined ? immediate() : policyOf(call.policy, ids);
   optional("probe", call.probe, typeof call.probe === "function", ids);
   optional("onError", call.onError, typeof call.onError === "function", ids);
   optional("signal", call.signal, call.signal instanceof AbortSignal, ids);
   return {
+    ...content,
+    rules: {
+      run: call.run as Run<Json, unknown>,
+      probe: call.probe as Probe<Json, unknown> | undefined,
+      onError: call.onError,
+    },
+    terms: termsOf(call, entrance, ids),
+    opens,
+    timeoutMs: span("timeoutMs", call.timeoutMs ?? defaults.timeoutMs, 1, ids),
+    waitMs: span("waitMs", call.waitMs ?? entrance.waitMs, 0, ids),
+    signal: call.signal,
+    worker: null,
+  };
+}
+
+/** What is asked for, by whom, and how it is decided: all but how it is run. */
+export type Admitted = Pick<Ask, keyof Content | "requestId" | "caseId" | "policy" | "actor">;
+
+export function admitContent(
+  call: AnyContent,
+  entrance: Entrance,
+): { readonly content: Admitted; readonly ids: Ids } {
+  const ids = { requestId: call.requestId, caseId: call.caseId };
+  const requestId = name("requestId", call.requestId, ids) as RequestId;
+  const caseId = name("caseId", call.caseId ?? requestId, ids) as CaseId;
+  const action = name("action", call.action, ids);
+  const canonical = canonicalJson(call.payload);
+  if (!canonical.ok) throw unkeepable(canonical.path, canonical.problem, ids);
+  const content = {
     namespace: entrance.namespace,
     requestId,
     caseId,
@@ -84,25 +125,20 @@ export function admit(call: AnyCall, entrance: Entrance, opens = true): Ask {
     payloadText: canonical.text,
     ignore: call.ignore === undefined ? none : pointers(call.ignore, ids),
     fingerprint: undefined,
-    rules: {
-      run: call.run as Run<Json, unknown>,
-      probe: call.probe as Probe<Json, unknown> | undefined,
-      onError: call.onError,
-    },
-    terms: termsOf(call, ids),
-    policy,
-    opens,
-    timeoutMs: span("timeoutMs", call.timeoutMs ?? defaults.timeoutMs, 1, ids),
-    waitMs: span("waitMs", call.waitMs ?? entrance.waitMs, 0, ids),
-    signal: call.signal,
+    policy: call.policy === undefined ? immediate() : policyOf(call.policy, ids),
     actor: call.actor === undefined ? entrance.actor : name("actor", call.actor, ids),
   };
+  return { content, ids };
 }
 
 const none: readonly string[] = [];
 
 /** What a crash or an unknown error will mean. */
-export function termsOf(rules: Partial<ActionRules<never, unknown>>, ids: Ids = {}): EffectTerms {
+export function termsOf(
+  rules: AnyRules,
+  { transactions }: Pick<Entrance, "transactions">,
+  ids: Ids = {},
+): EffectTerms {
   const settling = () => span("settlingMs", rules.settlingMs ?? defaults.settlingMs, 0, ids);
   const effect = rules.effect ?? (rules.probe === undefined ? "opaque" : "probeable");
   switch (effect) {
@@ -120,8 +156,25 @@ export function termsOf(rules: Partial<ActionRules<never, unknown>>, ids: Ids = 
       const ttlMs = span("keyTtlMs", rules.keyTtlMs ?? defaults.keyTtlMs, 1, ids);
       return { class: "keyed", ttlMs, settlingMs: rules.probe === undefined ? null : settling() };
     }
+    case "transactional":
+      return transactional(rules, transactions, ids);
   }
-  throw invalid("`effect` must be opaque, keyed, probeable or idempotent.", ids);
+  throw invalid("`effect` must be opaque, keyed, probeable, idempotent or transactional.", ids);
+}
+
+function transactional(rules: AnyRules, transactions: boolean, ids: Ids): EffectTerms {
+  if (rules.probe !== undefined || rules.onError !== undefined) {
+    throw invalid(
+      "A transactional effect has neither `probe` nor `onError`: what it throws is taken back.",
+      ids,
+    );
+  }
+  if (transactions) return { class: "transactional" };
+  const facts = "This store has no transactions, so no effect can be transactional.";
+  throw new GuardError("invalid_request", facts, {
+    ...ids,
+    next: "Use SQLite or Postgres, or declare what the effect is without them.",
+  });
 }
 
 /** The policy as it is now, frozen: what the caller does to it later changes nothing. */

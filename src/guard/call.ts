@@ -29,8 +29,33 @@ export interface ProbeContext {
 /** `absent` is a proof that it did not and will not happen; where there is a doubt, say `unknown`. */
 export type Finding<T> = { readonly happened: true; readonly value?: T } | "absent" | "unknown";
 
+/** What an effect of class `transactional` is handed. */
+export interface TransactionContext<Tx = unknown> extends EffectContext {
+  /**
+   * The transaction: a client of `pg`, or a `DatabaseSync` of `node:sqlite`. What is written through
+   * it commits together with the receipt, or not at all. Usable until the effect has ended.
+   */
+  readonly tx: Tx;
+}
+
+/** An effect that writes through `ctx.tx` and nowhere else. On SQLite it returns no promise. */
+export type TransactionalRun<P, T, Tx = unknown> = (
+  payload: P,
+  ctx: TransactionContext<Tx>,
+) => T | Promise<T>;
+
+/** What can be said of every action, whatever its class. */
+interface CommonRules {
+  /** When the case is final. Default: at once. */
+  readonly policy?: Policy;
+  /** JSON pointers (RFC 6901) of payload fields that don't count for the fingerprint: free text that a model rewords. */
+  readonly ignore?: readonly string[];
+  /** Milliseconds the effect may run. Default 300,000. Over it: by its class. */
+  readonly timeoutMs?: number;
+}
+
 /** How an action is guarded. */
-export interface ActionRules<P, T> {
+export interface ActionRules<P, T> extends CommonRules {
   /** Does the irreversible thing. */
   readonly run: Run<P, T>;
   /**
@@ -44,14 +69,17 @@ export interface ActionRules<P, T> {
   readonly keyTtlMs?: number;
   /** Milliseconds for which a lost effect may still be under way; no probe before that. Default 5,000. */
   readonly settlingMs?: number;
-  /** When the case is final. Default: at once. */
-  readonly policy?: Policy;
   /** Tells what an error means; undefined leaves it to the guard, which takes it for unknown. */
   readonly onError?: (error: unknown) => "not_performed" | "unknown" | undefined;
-  /** JSON pointers (RFC 6901) of payload fields that don't count for the fingerprint: free text that a model rewords. */
-  readonly ignore?: readonly string[];
-  /** Milliseconds the effect may run. Default 300,000. Over it: unknown, and its late result still counts. */
-  readonly timeoutMs?: number;
+}
+
+/**
+ * How an action is guarded that writes through the transaction it is handed: its writes and its
+ * receipt commit together. Whatever it throws, and where its time or its claim ends, nothing is left.
+ */
+export interface TransactionalRules<P, T, Tx = unknown> extends CommonRules {
+  readonly effect: "transactional";
+  readonly run: TransactionalRun<P, T, Tx>;
 }
 
 /** How one call is made. */
@@ -64,8 +92,8 @@ export interface CallOptions {
   readonly actor?: string;
 }
 
-/** One call of `execute`. */
-export interface Call<P, T> extends ActionRules<P, T>, CallOptions {
+/** What one call asks for. */
+interface Asked<P> {
   /** The caller's name for this ask; the same on a retry. 1 to 255 printable characters. */
   readonly requestId: string;
   /** Which effect: a business fact. Default: the request id. */
@@ -75,11 +103,42 @@ export interface Call<P, T> extends ActionRules<P, T>, CallOptions {
   readonly payload: P;
 }
 
-/** How a function is wrapped. */
-export interface WrapRules<P, T> extends ActionRules<P, T> {
+/** One call of `execute`. */
+export interface Call<P, T> extends Asked<P>, ActionRules<P, T>, CallOptions {}
+
+/** One call of `execute` whose effect commits together with its receipt. */
+export interface TransactionalCall<P, T, Tx = unknown>
+  extends Asked<P>,
+    TransactionalRules<P, T, Tx>,
+    CallOptions {}
+
+/** One call of `enqueue`: a worker that has wrapped the action runs it. */
+export interface QueuedCall<P> extends Asked<P> {
+  /** When the case is final. Default: at once, or as the case was opened. */
+  readonly policy?: Policy;
+  /** As in `execute`. */
+  readonly ignore?: readonly string[];
+  /** Who asks. Default: the guard's actor. Can't approve what it asks for. */
+  readonly actor?: string;
+}
+
+interface Keyed<P> {
   /** What makes two calls the same effect: the business fact, never a tool-call id. */
   readonly key: (payload: P) => string;
+  /**
+   * How often a worker tries a queued case of this action that is not performed, crashes included;
+   * then it is void. Default 10.
+   */
+  readonly maxAttempts?: number;
 }
+
+/** How a function is wrapped. */
+export interface WrapRules<P, T> extends ActionRules<P, T>, Keyed<P> {}
+
+/** How a function is wrapped whose effect commits together with its receipt. */
+export interface TransactionalWrapRules<P, T, Tx = unknown>
+  extends TransactionalRules<P, T, Tx>,
+    Keyed<P> {}
 
 export interface GuardedCallOptions extends CallOptions {
   /** The caller's name for this ask. Default: the key. */

@@ -1,6 +1,6 @@
 import type { Executing } from "../core/case.ts";
 import type { Ask } from "./ask.ts";
-import type { EffectContext } from "./call.ts";
+import type { EffectContext, TransactionContext } from "./call.ts";
 import type { Platform } from "./platform.ts";
 
 /** The downstream key of a case: the same for every attempt, and for no other case. */
@@ -64,6 +64,11 @@ const lazy = {
     return own.signal;
   },
 };
+
+/** What a transactional effect is handed beside the rest. */
+export function withTransaction(ctx: Handed, tx: unknown): TransactionContext {
+  return Object.assign(ctx, { tx });
+}
 
 export function abort(ctx: Handed): void {
   ctx[inside].aborted = true;

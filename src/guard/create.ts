@@ -2,10 +2,11 @@ import { readEntry } from "../core/entry.ts";
 import { GuardError } from "../core/errors.ts";
 import type { CaseId, RequestId } from "../core/identity.ts";
 import { defaults, limits } from "../core/limits.ts";
-import type { Store } from "../core/store.ts";
+import type { Store, StoreTransaction } from "../core/store.ts";
 import { admit, type Entrance, invalid, name, object, span, text } from "./ask.ts";
 import { createDebts } from "./debts.ts";
 import { createDeciding } from "./decide.ts";
+import { createEnqueue } from "./enqueue.ts";
 import { createExecute, type Execute } from "./execute.ts";
 import { createFeed } from "./feed.ts";
 import { createFinishedCases } from "./finished.ts";
@@ -16,10 +17,14 @@ import { createLeases } from "./leases.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 import { type Platform, system, systemActor } from "./platform.ts";
 import { createProber } from "./probe.ts";
-import { createSweep, type KnownAction } from "./reconcile.ts";
+import { createQueue } from "./queue.ts";
+import { createSweep } from "./reconcile.ts";
 import { refused } from "./refused.ts";
 import { returnedOf } from "./returned.ts";
-import { createRunner, standing } from "./run.ts";
+import { createRunner } from "./run.ts";
+import { standing } from "./standing.ts";
+import type { KnownAction } from "./stored-ask.ts";
+import { createTransact } from "./transact.ts";
 import { createVerify } from "./verify.ts";
 import { createWaiting } from "./waiting.ts";
 import { wrapped } from "./wrap.ts";
@@ -40,6 +45,7 @@ export function guardOver(
     namespace: name("namespace", options.namespace ?? "default"),
     actor: name("actor", options.actor ?? systemActor),
     waitMs: span("waitMs", options.waitMs ?? defaults.waitMs, 0),
+    transactions: store.transaction !== undefined,
   };
   const { namespace } = entrance;
   const platform: Platform = {
@@ -53,12 +59,26 @@ export function guardOver(
       ? undefined
       : (entry: string) => report("committed", readEntry(entry));
 
-  const ledger = createLedger({ store, namespace, clock: options.clock, platform, committed });
+  const told = { namespace, clock: options.clock, platform };
+  const ledger = createLedger({ ...told, store, committed });
+  const ledgerIn = (tx: StoreTransaction, keep: (entry: string) => void): Ledger =>
+    createLedger({
+      ...told,
+      store: {
+        now: () => store.now(),
+        read: (ids) => tx.read(ids),
+        commit: (steps) => tx.commit(steps),
+        history: (space, caseId) => store.history(space, caseId),
+      },
+      committed: keep,
+    });
   const debts = createDebts(platform);
   const finished = createFinishedCases();
   const waiting = createWaiting(store, platform);
   const leases = createLeases({ ledger, platform, report, leaseMs });
-  const runner = createRunner({ ledger, leases, debts, platform, report, leaseMs });
+  const writing = { ledger, leases, debts, platform };
+  const transact = createTransact({ ...writing, store, ledgerIn, committed });
+  const runner = createRunner({ ...writing, transact, report, leaseMs });
   const prober = createProber(ledger, platform, report);
   const shared = { ledger, runner, prober, waiting, finished, debts, platform, report };
   const leader = createLeader({ ...shared, leaseMs });
@@ -73,7 +93,13 @@ export function guardOver(
       closing === undefined ? ledger.apply(change) : Promise.reject(closedError()),
   };
   const deciding = createDeciding({ ledger: guarded, platform, execute, entrance });
-  const sweep = createSweep({ store, ledger, prober, execute, report, entrance, known });
+  const looking = { store, ledger, execute, report, entrance, known };
+  const sweep = createSweep({ ...looking, prober });
+  const workQueue = createQueue({ ...looking, waiting, platform });
+  const ensureOpen = () => {
+    if (closing !== undefined) throw closedError();
+  };
+  const queueing = createEnqueue({ ...looking, ledger: guarded, ledgerIn, ensureOpen, platform });
   let closing: Promise<void> | undefined;
 
   const guard: Guard = {
@@ -84,6 +110,14 @@ export function guardOver(
         return Promise.reject(error);
       }
     },
+    // The very promise that an effect's transaction watches: nobody else need listen to it.
+    enqueue: ((...args: readonly unknown[]) => {
+      const [first, second] = args;
+      return args.length < 2
+        ? queueing.enqueue(first as never)
+        : queueing.enqueueIn(first, second as never);
+    }) as Guard["enqueue"],
+
     wrap: ((action: string, rules: never) => {
       const made = wrapped(action, rules, execute, entrance);
       if (known.has(action)) throw invalid(`The action "${action}" is wrapped already.`);
@@ -121,15 +155,19 @@ export function guardOver(
       return standing(applied.stored.case, true);
     },
 
-    reconcile: () => sweep(undefined),
+    reconcile: () => sweep(undefined, false),
 
-    async work({ actions, signal, everyMs = Math.ceil(leaseMs / 3) } = {}) {
+    async work({ actions, signal, everyMs = Math.ceil(leaseMs / 3), concurrency } = {}) {
       const only = actions && new Set(actions.map(({ action }) => action));
       span("everyMs", everyMs, 1);
+      const atOnce = concurrency ?? defaults.concurrency;
+      span("concurrency", atOnce, 1, {}, limits.workersAtOnce);
+      const queue = workQueue({ only, concurrency: atOnce, everyMs, signal });
       while (signal?.aborted !== true && closing === undefined) {
-        await sweep(only).catch((error: unknown) => report("failed", "sweep", error));
+        await sweep(only, true).catch((error: unknown) => report("failed", "sweep", error));
         await waiting.rest(everyMs * (0.75 + platform.jitter() / 2), signal);
       }
+      await queue;
     },
 
     async receipt(requestId) {

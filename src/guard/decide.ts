@@ -18,7 +18,7 @@ import {
   text,
   unkeepable,
 } from "./ask.ts";
-import type { Call } from "./call.ts";
+import type { Call, TransactionalCall } from "./call.ts";
 import type { Execute } from "./execute.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Platform } from "./platform.ts";
@@ -69,7 +69,11 @@ export interface CaseHandle<O extends string = string> {
   /** Ends the case without effect, before it is executed. */
   withdraw(word: { readonly by: string; readonly reason: string }): Promise<CaseSummary>;
   /** Runs the effect if the case is final, once. Held, with the reason, if it isn't. */
-  settle<P, T>(call: Omit<Call<P, T>, "caseId" | "policy">): Promise<Outcome<T>>;
+  settle<P, T, Tx = unknown>(
+    call:
+      | Omit<Call<P, T>, "caseId" | "policy">
+      | Omit<TransactionalCall<P, T, Tx>, "caseId" | "policy">,
+  ): Promise<Outcome<T>>;
   /** The case as it stands; undefined where it was never opened. */
   get(): Promise<Case | undefined>;
 }
@@ -218,7 +222,8 @@ function openingOf(
     const { value: payload, text: payloadText } = canonical;
     const ignore = pointers(given.ignore ?? [], {});
     const content = { namespace: entrance.namespace, action, payload, payloadText, ignore };
-    return { action, payload, fingerprint: fingerprintOf(content, platform), proposer: by };
+    const fingerprint = fingerprintOf(content, platform);
+    return { action, payload, fingerprint, proposer: by, queued: null };
   }
 }
 

@@ -2,7 +2,15 @@ import type { Case, CaseSummary } from "../core/case.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { Page } from "../core/store.ts";
-import type { Call, GuardedFunction, StandardSchema, WrapRules } from "./call.ts";
+import type {
+  Call,
+  GuardedFunction,
+  QueuedCall,
+  StandardSchema,
+  TransactionalCall,
+  TransactionalWrapRules,
+  WrapRules,
+} from "./call.ts";
 import type { Approver, CaseHandle, CaseOptions } from "./decide.ts";
 import type { CaseQuery, FeedEntry, SubscribeQuery } from "./feed.ts";
 import type { Hooks } from "./hooks.ts";
@@ -44,9 +52,11 @@ export interface Word {
 }
 
 export interface WorkOptions {
-  /** The wrapped functions whose cases to look after. Default: all that this guard wrapped. */
+  /** The wrapped functions whose cases to run and to look after. Default: all that this guard wrapped. */
   readonly actions?: readonly { readonly action: string }[];
-  /** Ends the work; what is under way is finished first. */
+  /** Queued cases to run at a time, at most. Default 8. */
+  readonly concurrency?: number;
+  /** Ends the work: nothing new is taken, and what runs is finished and written down first. */
   readonly signal?: AbortSignal;
   /** Milliseconds between sweeps. Default: a third of the lease. */
   readonly everyMs?: number;
@@ -69,7 +79,22 @@ export interface Guard extends AsyncDisposable {
    *   run: (payload, ctx) => sendEmail(payload, { signal: ctx.signal }),
    * });
    */
-  execute<P, T>(call: Call<P, T>): Promise<Outcome<T>>;
+  execute<P, T, Tx = unknown>(call: Call<P, T> | TransactionalCall<P, T, Tx>): Promise<Outcome<T>>;
+
+  /**
+   * Leaves an effect to a worker (`work`) that has wrapped its action: opens its case, and runs
+   * nothing. The outcome is `pending` until a worker has run it; the receipt is then found by
+   * `receipt(requestId)`.
+   *
+   * @param tx a transaction of the caller's on the guard's own database, or `ctx.tx` of a
+   *   transactional effect: the effect is run if that commits, and never if it doesn't
+   * @throws GuardError `payload_conflict` where the id holds something else; `held` where no worker
+   *   will run the case, since somebody else asked for it first
+   * @example
+   * await guard.enqueue({ requestId: "mail:order-7", action: "send_email", payload: { to } });
+   */
+  enqueue<P>(call: QueuedCall<P>): Promise<Outcome>;
+  enqueue<P>(tx: object, call: QueuedCall<P>): Promise<Outcome>;
 
   /**
    * Wraps a function once; call it like the function. Returns its value, throws `GuardError` with
@@ -80,11 +105,16 @@ export interface Guard extends AsyncDisposable {
    * await refund({ orderId: "A1", cents: 500 }); // runs
    * await refund({ orderId: "A1", cents: 500 }); // same value, nothing runs
    */
-  wrap<In, Out, T>(
+  wrap<In, Out, T, Tx = unknown>(
     action: string,
-    rules: WrapRules<Out, T> & { readonly input: StandardSchema<In, Out> },
+    rules: (WrapRules<Out, T> | TransactionalWrapRules<Out, T, Tx>) & {
+      readonly input: StandardSchema<In, Out>;
+    },
   ): GuardedFunction<In, T>;
-  wrap<P, T>(action: string, rules: WrapRules<P, T>): GuardedFunction<P, T>;
+  wrap<P, T, Tx = unknown>(
+    action: string,
+    rules: WrapRules<P, T> | TransactionalWrapRules<P, T, Tx>,
+  ): GuardedFunction<P, T>;
 
   /** A case by its id: a decision by several voices, then one effect. Opened by the first use where options are given. */
   case<const O extends string = string>(caseId: string, options?: CaseOptions<O>): CaseHandle<O>;
@@ -99,7 +129,10 @@ export interface Guard extends AsyncDisposable {
 
   /** One sweep: ends leases that are over, probes doubts, runs again what may be. */
   reconcile(): Promise<Sweep>;
-  /** Sweeps until the signal is aborted. */
+  /**
+   * Runs queued cases, and sweeps, until the signal is aborted or the guard closes. Any number of
+   * processes may: each case is claimed by one.
+   */
   work(options?: WorkOptions): Promise<void>;
 
   /** The receipt that a request was or would be answered with; undefined while there is none. */

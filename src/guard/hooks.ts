@@ -21,8 +21,11 @@ export interface Hooks {
   readonly duplicateEffect?: (kase: CaseSummary, fence: number) => void;
   /** A result came for a case that had been ended without effect: it happened all the same. */
   readonly contradicted?: (kase: CaseSummary, fence: number) => void;
-  /** A probe, a sweep or a background write failed; it will be tried again. */
-  readonly failed?: (what: "probe" | "sweep" | "renewal" | "release", error: unknown) => void;
+  /** A probe, a sweep, a look at the queue, a queued case or a background write failed; it will be tried again. */
+  readonly failed?: (
+    what: "probe" | "sweep" | "queue" | "renewal" | "release",
+    error: unknown,
+  ) => void;
 }
 
 /** Reports by name. The first detail is made only where a hook is there to be told. */

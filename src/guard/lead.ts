@@ -9,11 +9,12 @@ import type { Debts } from "./debts.ts";
 import type { FinishedCases } from "./finished.ts";
 import type { Report } from "./hooks.ts";
 import type { Ledger } from "./ledger.ts";
-import { stepFor } from "./next-step.ts";
+import { mayClaim, stepFor } from "./next-step.ts";
 import type { Platform } from "./platform.ts";
 import type { Prober } from "./probe.ts";
 import { refused } from "./refused.ts";
-import { type Runner, standing, type Watch } from "./run.ts";
+import type { Runner, Watch } from "./run.ts";
+import { standing } from "./standing.ts";
 import type { Waiting } from "./waiting.ts";
 import { happened, notPerformed } from "./words.ts";
 
@@ -64,6 +65,9 @@ const passing: ReadonlySet<Refusal> = new Set([
   "busy",
   "not_final",
 ]);
+
+/** Somebody was faster, and left a case that this ask must not claim. */
+const notNow = new Error("not now");
 
 export function createLeader(options: LeaderOptions): Leader {
   const { ledger, runner, prober, waiting, finished, debts, platform, report, leaseMs } = options;
@@ -189,6 +193,7 @@ export function createLeader(options: LeaderOptions): Leader {
     payload: ask.payload,
     fingerprint: fingerprintOf(ask, platform),
     proposer: ask.actor,
+    queued: null,
   });
 
   const claim = async (
@@ -206,15 +211,18 @@ export function createLeader(options: LeaderOptions): Leader {
         known,
         bind: requestId,
         occasion: { nonce },
-        happening: (at) => ({
-          type: "claim",
-          requestId,
-          intent,
-          terms,
-          leaseUntil: at + leaseMs,
-          ...(ask.policy.kind === "immediate" ? {} : { policy: ask.policy }),
-          opens,
-        }),
+        happening(at, before) {
+          if (!mayClaim(ask, before, at)) throw notNow;
+          return {
+            type: "claim",
+            requestId,
+            intent,
+            terms,
+            leaseUntil: at + leaseMs,
+            ...(ask.policy.kind === "immediate" ? {} : { policy: ask.policy }),
+            opens,
+          };
+        },
       });
       if (!applied.ok) return applied.refusal;
       const { case: kase, head } = applied.stored;
@@ -223,6 +231,7 @@ export function createLeader(options: LeaderOptions): Leader {
       const isHeld = kase.state === "EXECUTING" && kase.claim.holder === nonce;
       return isHeld ? { case: kase, head } : "busy";
     } catch (error) {
+      if (error === notNow) return "busy";
       // Whether the claim landed is unknown, and the effect was not started: give it back if it did.
       debts.owe(() => giveBack(caseId, nonce, actor));
       throw error;
@@ -244,7 +253,7 @@ export function createLeader(options: LeaderOptions): Leader {
     if (stored?.case.state !== "EXECUTING" || stored.case.claim.holder !== holder) return;
     const { fence } = stored.case.claim;
     const reason = "the store failed while it was claimed; it was not started";
-    const happening = { type: "release", fence, reason, final: false } as const;
+    const happening = { type: "release", fence, reason, final: false, retryAt: null } as const;
     await ledger.apply({ caseId, by, known: stored, happening });
   };
 

@@ -37,7 +37,8 @@ export interface Ledger {
 }
 
 export interface LedgerOptions {
-  readonly store: Store;
+  /** The store, or a transaction of it. */
+  readonly store: Pick<Store, "now" | "read" | "commit" | "history">;
   readonly namespace: string;
   readonly clock: (() => number) | undefined;
   readonly platform: Platform;

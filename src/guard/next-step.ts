@@ -36,12 +36,12 @@ export function stepFor(ask: Ask, kase: Case | Absent, moment: Moment): NextStep
       return { do: ask.policy.kind !== "immediate" && !opened ? "open" : "answer" };
     }
     case "FINAL":
-      return ran ? { do: "answer" } : start;
+      return ran || !mayClaim(ask, kase, at) ? { do: "answer" } : start;
     case "EXECUTING":
       if (at >= kase.leaseUntil) return { do: "lease_ended" };
       return leftMs <= 0 ? { do: "answer" } : { do: "wait", untilMs: kase.leaseUntil };
     case "IN_DOUBT": {
-      if (!ran && mayRunAgain(kase, at)) return start;
+      if (!ran && mayClaim(ask, kase, at) && mayRunAgain(kase, at)) return start;
       const { probeAt } = kase.doubt;
       if (probeAt === null || ask.rules.probe === undefined) return { do: "answer" };
       if (at >= probeAt) return leftMs < 0 && ran ? { do: "answer" } : { do: "probe" };
@@ -52,5 +52,27 @@ export function stepFor(ask: Ask, kase: Case | Absent, moment: Moment): NextStep
       return { do: "answer" };
     case "RETIRED":
       throw refused("retired", kase, ask);
+  }
+}
+
+/** Whether this ask may claim a case that the machine would let it claim. */
+export function mayClaim(ask: Ask, kase: Case | Absent, at: number): boolean {
+  switch (kase.state) {
+    case "FINAL":
+      // A caller who waits for it may at any time; a worker, when it is due.
+      return ask.worker === null || (kase.runAt !== null && kase.runAt <= at);
+    case "IN_DOUBT":
+      // A transaction is not the repeat that the doubt's class allows: the earlier run was outside of
+      // it. Nor does a worker repeat what is in doubt: the sweep does.
+      return ask.worker === null && ask.terms.class !== "transactional";
+    case "ABSENT":
+    case "OPEN":
+    case "RESOLVED_PROVISIONAL":
+    case "IN_RECONCILIATION":
+    case "EXECUTING":
+    case "SETTLED":
+    case "VOID":
+    case "RETIRED":
+      return true;
   }
 }

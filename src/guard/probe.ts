@@ -1,7 +1,7 @@
 import type { InDoubt } from "../core/case.ts";
 import type { Happening } from "../core/event.ts";
-import { limits } from "../core/limits.ts";
 import type { Rules } from "./ask.ts";
+import { pauseAfter } from "./backoff.ts";
 import { idempotencyKey } from "./context.ts";
 import type { Report } from "./hooks.ts";
 import type { Ledger } from "./ledger.ts";
@@ -15,8 +15,6 @@ export interface Prober {
 
 /** Milliseconds a probe may take; over it, it has found nothing out. */
 const probeTimeoutMs = 30_000;
-const shortestPauseMs = 1_000;
-const longestPauseMs = 3_600_000;
 
 export function createProber(ledger: Ledger, platform: Platform, report: Report): Prober {
   const ask = async (kase: InDoubt, probe: NonNullable<Rules["probe"]>): Promise<Found> => {
@@ -69,11 +67,7 @@ type Found =
   | Exclude<Extract<Happening, { type: "probed" }>["found"], { answer: "unknown" }>
   | { readonly answer: "unknown" };
 
-/** Doubling from a second to an hour, spread so that many doubts don't ask at once. */
+/** Spread so that many doubts don't ask at once, and none asks sooner than half the pause. */
 function pauseMs(probes: number, platform: Platform): number {
-  const base = Math.min(
-    longestPauseMs,
-    shortestPauseMs * 2 ** Math.min(probes, limits.probeDoublings),
-  );
-  return Math.round(base * (0.5 + platform.jitter() / 2));
+  return Math.round(pauseAfter(probes + 1) * (0.5 + platform.jitter() / 2));
 }

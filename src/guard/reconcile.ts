@@ -1,14 +1,14 @@
 import { mayRunAgain } from "../core/advance.ts";
 import type { Case, InDoubt } from "../core/case.ts";
-import { canonicalJson, type Json } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
-import { immediate } from "../core/policy.ts";
 import type { Store } from "../core/store.ts";
-import type { Ask, Entrance, Rules } from "./ask.ts";
+import type { Entrance } from "./ask.ts";
+import { pauseAfter } from "./backoff.ts";
 import type { Execute } from "./execute.ts";
 import type { Report } from "./hooks.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Prober } from "./probe.ts";
+import { type KnownAction, storedAsk } from "./stored-ask.ts";
 
 /** What one sweep did. */
 export interface Sweep {
@@ -16,7 +16,7 @@ export interface Sweep {
   readonly doubted: number;
   /** Doubts cleared as happened, by a probe or by running again where that is harmless. */
   readonly settled: number;
-  /** Doubts cleared as not happened: the case may be asked for again. */
+  /** Found not to have happened: the case may be asked for again. */
   readonly released: number;
   /** Doubts that were looked at and stay. Opaque ones aren't looked at: they wait for a person. */
   readonly inDoubt: number;
@@ -24,12 +24,6 @@ export interface Sweep {
   readonly expired: number;
   /** Cases that could not be looked after; they are tried again by the next sweep. */
   readonly failed: number;
-}
-
-/** An action that this guard knows how to look after. */
-export interface KnownAction {
-  readonly rules: Rules;
-  readonly timeoutMs: number;
 }
 
 export interface SweeperOptions {
@@ -42,13 +36,19 @@ export interface SweeperOptions {
   readonly known: ReadonlyMap<string, KnownAction>;
 }
 
-/** One sweep over what needs attention. `only`: the actions to look after; the rest is only doubted. */
-export type SweepOnce = (only: ReadonlySet<string> | undefined) => Promise<Sweep>;
+/**
+ * One sweep over what needs attention. `only`: the actions to look after; the rest is only doubted.
+ * `isPatient`: what was run again without success is left alone for a while, longer each time.
+ */
+export type SweepOnce = (
+  only: ReadonlySet<string> | undefined,
+  isPatient: boolean,
+) => Promise<Sweep>;
 
 export function createSweep(options: SweeperOptions): SweepOnce {
   const { store, ledger, prober, execute, report, entrance, known } = options;
 
-  return async (only) => {
+  return async (only, isPatient) => {
     const count = { doubted: 0, settled: 0, released: 0, inDoubt: 0, expired: 0, failed: 0 };
     const at = await ledger.now();
     let after: string | undefined;
@@ -65,7 +65,9 @@ export function createSweep(options: SweeperOptions): SweepOnce {
         if (doubt !== undefined) doubts.push(doubt);
       });
       // After the rest, and several at a time: a probe may be slow, and none may hold up the others.
-      await each(doubts, limits.probesAtOnce, count, (doubt) => clear(doubt, only, count));
+      await each(doubts, limits.probesAtOnce, count, (doubt) =>
+        clear(doubt, { only, isPatient, count }),
+      );
       after = page.next ?? undefined;
     } while (after !== undefined);
     return count;
@@ -102,6 +104,7 @@ export function createSweep(options: SweeperOptions): SweepOnce {
       }
       case "EXECUTING": {
         const doubted = await tell(kase, "lease_ended");
+        if (doubted?.state === "FINAL") count.released += 1;
         if (doubted?.state !== "IN_DOUBT") return undefined;
         count.doubted += 1;
         return doubted;
@@ -122,7 +125,7 @@ export function createSweep(options: SweeperOptions): SweepOnce {
     return applied.ok ? applied.stored.case : undefined;
   }
 
-  async function clear(kase: InDoubt, only: ReadonlySet<string> | undefined, count: Counts) {
+  async function clear(kase: InDoubt, { only, isPatient, count }: Clearing) {
     const { action } = kase.intent;
     const handled = only === undefined || only.has(action) ? known.get(action) : undefined;
     if (handled === undefined) {
@@ -130,8 +133,14 @@ export function createSweep(options: SweeperOptions): SweepOnce {
       return;
     }
     const at = await ledger.now();
-    if (mayRunAgain(kase, at)) {
-      await execute(askOf(kase, handled));
+    // What runs now in a transaction is not what the doubt is about.
+    const isSame = handled.terms.class !== "transactional";
+    if (isSame && mayRunAgain(kase, at)) {
+      if (!isPatient || isAgainDue(kase, at)) {
+        const { requestId, terms } = kase.claim;
+        const { actor } = entrance;
+        await execute(storedAsk(kase, handled, { requestId, terms, actor, worker: null }));
+      }
     } else if (kase.doubt.probeAt !== null && kase.doubt.probeAt <= at) {
       await prober.probe(kase, handled.rules.probe, entrance.actor);
     }
@@ -140,34 +149,17 @@ export function createSweep(options: SweeperOptions): SweepOnce {
     else if (stored?.case.state === "FINAL") count.released += 1;
     else count.inDoubt += 1;
   }
-
-  /** The ask of a stored case, made again from what it holds. */
-  function askOf(kase: InDoubt, handled: KnownAction): Ask {
-    return {
-      namespace: kase.namespace,
-      requestId: kase.claim.requestId,
-      caseId: kase.caseId,
-      action: kase.intent.action,
-      payload: kase.intent.payload,
-      payloadText: canonicalText(kase.intent.payload),
-      ignore: [],
-      fingerprint: kase.intent.fingerprint,
-      rules: handled.rules,
-      terms: kase.claim.terms,
-      policy: immediate(),
-      opens: false,
-      timeoutMs: handled.timeoutMs,
-      waitMs: 0,
-      signal: undefined,
-      actor: entrance.actor,
-    };
-  }
 }
 
-/** A stored payload was canonical when it came; members with names like numbers come back in another order. */
-function canonicalText(payload: Json): string {
-  const canonical = canonicalJson(payload);
-  return canonical.ok ? canonical.text : JSON.stringify(payload);
+interface Clearing {
+  readonly only: ReadonlySet<string> | undefined;
+  readonly isPatient: boolean;
+  readonly count: Counts;
+}
+
+/** The first run again comes at once, each later one after a longer pause. */
+function isAgainDue({ claim }: InDoubt, at: number): boolean {
+  return claim.fence <= 1 || at >= claim.startedAt + pauseAfter(claim.fence - 1);
 }
 
 type Counts = { -readonly [Name in keyof Sweep]: number };

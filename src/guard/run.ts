@@ -1,11 +1,12 @@
-import { fenceOf, mayRunAgain } from "../core/advance.ts";
-import { type Case, type Executing, type Settled, summaryOf } from "../core/case.ts";
+import { fenceOf } from "../core/advance.ts";
+import { type Case, type Claim, type Executing, type Settled, summaryOf } from "../core/case.ts";
 import { assert } from "../core/errors.ts";
 import type { Happening, Returned } from "../core/event.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Stored } from "../core/store.ts";
 import { transition } from "../core/transition.ts";
 import type { Ask } from "./ask.ts";
+import { retryAt } from "./backoff.ts";
 import { abort, contextOf, type Handed } from "./context.ts";
 import type { Debts } from "./debts.ts";
 import { type Ending, endingOf } from "./ending.ts";
@@ -15,15 +16,9 @@ import type { Applied, Ledger } from "./ledger.ts";
 import type { Platform } from "./platform.ts";
 import { refused } from "./refused.ts";
 import { returnedOf } from "./returned.ts";
-import {
-  contradicted,
-  happened,
-  inDoubt,
-  inProgress,
-  nothing,
-  notPerformed,
-  pending,
-} from "./words.ts";
+import { standing } from "./standing.ts";
+import type { Transact } from "./transact.ts";
+import { contradicted, happened } from "./words.ts";
 
 /** Runs a claimed effect under its lease, and writes down how it ended. */
 export interface Runner {
@@ -50,21 +45,24 @@ export interface RunnerOptions {
   readonly ledger: Ledger;
   readonly leases: Leases;
   readonly debts: Debts;
+  readonly transact: Transact;
   readonly platform: Platform;
   readonly report: Report;
   readonly leaseMs: number;
 }
 
 export function createRunner(options: RunnerOptions): Runner {
-  const { ledger, leases, debts, platform, report, leaseMs } = options;
+  const { ledger, leases, debts, transact, platform, report, leaseMs } = options;
   const unrecorded = new Map<string, Settled>();
 
   const run: Runner["run"] = async (ask, claimed, askedMs, watch) => {
     const { claim } = claimed.case;
     const ctx = contextOf(ask, claimed.case, platform);
+    const gone = Promise.withResolvers<void>();
     const lost = () => {
       abort(ctx);
       watch.lost();
+      gone.resolve();
     };
     const held: Held = {
       stored: claimed,
@@ -74,13 +72,32 @@ export function createRunner(options: RunnerOptions): Runner {
       confirmedAtMs: askedMs,
       owed: false,
     };
-    const hindrance = reasonNotToStart(ask, platform.monotonicMs() - askedMs);
+    const hindrance = reasonNotToStart(ask, claim, platform.monotonicMs() - askedMs);
     if (hindrance !== undefined) {
       watch.ended();
-      return conclude(ask, held, { kind: "not_performed", reason: hindrance, final: false });
+      return conclude(ask, held, hindrance);
     }
     leases.add(held);
     try {
+      if (ask.terms.class === "transactional") {
+        assert(
+          claim.terms.class === "transactional",
+          "no doubt of another class is claimed for it",
+        );
+        const { ended } = watch;
+        const done = await transact({ ask, held, ctx, lost: gone.promise, ended });
+        switch (done.kind) {
+          case "settled":
+            return standing(done.case, false);
+          case "found":
+            return done.outcome;
+          case "taken_back": {
+            const outcome = await conclude(ask, held, done.ending);
+            if (done.refusal !== undefined) throw done.refusal;
+            return outcome;
+          }
+        }
+      }
       const rest = endOf(ask, claimed.case, ctx);
       const ending = await inTime(rest, ask.timeoutMs);
       watch.ended();
@@ -94,9 +111,19 @@ export function createRunner(options: RunnerOptions): Runner {
   };
 
   /** The last look before the effect: closes most of the gap between the claim and the start. */
-  const reasonNotToStart = (ask: Ask, tookMs: number): string | undefined => {
-    if (ask.signal?.aborted === true) return "the caller gave up before it started";
-    if (tookMs >= leaseMs) return "the claim took longer than its lease";
+  const reasonNotToStart = (ask: Ask, claim: Claim, tookMs: number): Ending | undefined => {
+    const not = (reason: string, final = false): Ending => ({
+      kind: "not_performed",
+      reason,
+      final,
+    });
+    const { worker } = ask;
+    if (ask.signal?.aborted === true) return not("the caller gave up before it started");
+    if (tookMs >= leaseMs) return not("the claim took longer than its lease");
+    // Its last worker was lost running it, perhaps by it.
+    if (worker !== null && claim.fence > worker.maxAttempts) {
+      return not(`it was tried ${worker.maxAttempts} times`, true);
+    }
     return undefined;
   };
 
@@ -126,13 +153,21 @@ export function createRunner(options: RunnerOptions): Runner {
       .catch((error: unknown) => report("failed", "release", error));
   };
 
-  const conclude = (ask: Ask, held: Held, ending: Ending): Promise<Outcome> => {
+  const conclude = async (ask: Ask, held: Held, ending: Ending): Promise<Outcome> => {
     switch (ending.kind) {
       case "returned":
         return settle(held, returnedOf(ending.value));
       case "not_performed": {
-        const { reason, final } = ending;
-        return tell(ask, held, { type: "release", fence: held.fence, reason, final });
+        const { reason } = ending;
+        const kase = held.stored.case;
+        const isLast = ask.worker !== null && held.fence >= ask.worker.maxAttempts;
+        return tell(ask, held, {
+          type: "release",
+          fence: held.fence,
+          reason,
+          final: ending.final || isLast,
+          retryAt: retryAt(kase, await instantFor(held), platform),
+        });
       }
       case "unknown": {
         const { reason, error } = ending;
@@ -250,26 +285,4 @@ export function createRunner(options: RunnerOptions): Runner {
   };
 
   return { run, unrecorded: (caseId) => unrecorded.get(caseId) };
-}
-
-/** What a case, as it stands, is to a caller. */
-export function standing(kase: Case, replayed: boolean, at: number = kase.updatedAt): Outcome {
-  switch (kase.state) {
-    case "SETTLED":
-      return happened(kase.receipt, replayed);
-    case "VOID":
-      return nothing(kase.receipt, summaryOf(kase));
-    case "IN_DOUBT":
-      return inDoubt(kase, mayRunAgain(kase, at));
-    case "EXECUTING":
-      return inProgress(kase);
-    case "FINAL":
-      return kase.past === null ? pending(kase) : notPerformed(kase, kase.past.reason);
-    case "OPEN":
-    case "RESOLVED_PROVISIONAL":
-    case "IN_RECONCILIATION":
-      return pending(kase);
-    case "RETIRED":
-      throw refused("retired", kase);
-  }
 }

@@ -16,10 +16,17 @@ export function happened(receipt: OnceReceipt, replayed: boolean, recorded = tru
 }
 
 export function notPerformed(kase: Case | Absent, why: string): HeldOutcome {
+  const base = { status: "not_performed", effect: "none", case: summaryOf(kase) } as const;
+  if (isQueued(kase)) {
+    return {
+      ...base,
+      next: `Nothing was executed: ${why}. It is queued: a worker tries it again.`,
+      forModel:
+        "Not executed yet. It will be tried again by itself. Do not call it again; continue with other work.",
+    };
+  }
   return {
-    status: "not_performed",
-    effect: "none",
-    case: summaryOf(kase),
+    ...base,
     next: `Nothing was executed: ${why}. It may be asked again.`,
     forModel:
       "Not executed. It is safe to call it again with the same arguments, if it is still wanted.",
@@ -28,14 +35,37 @@ export function notPerformed(kase: Case | Absent, why: string): HeldOutcome {
 
 export function pending(kase: Case): HeldOutcome {
   const waits = kase.state !== "RETIRED" ? kase.deliberation?.verdict.why : undefined;
+  const runs = isQueued(kase)
+    ? "A worker runs it when it is final."
+    : "It runs when it is final and asked again.";
   return {
     status: "pending",
     effect: "none",
     case: summaryOf(kase),
-    next: `Nothing was executed. Case ${kase.caseId} is ${kase.state}: ${waits ?? "not final"}. It runs when it is final and asked again.`,
+    next: `Nothing was executed. Case ${kase.caseId} is ${kase.state}: ${waits ?? "not final"}. ${runs}`,
     forModel:
       "Not executed yet. It waits for a decision by others. Do not call it again now; say that it is pending and continue with other work.",
   };
+}
+
+/** It was asked for, and a worker is to run it. `tied`: only if the transaction that it was asked in commits. */
+export function enqueued(kase: Case, tied: boolean): HeldOutcome {
+  const when = kase.state === "FINAL" ? "" : " when it is final";
+  const once = tied ? `${when}, once and only if this transaction has committed` : when;
+  return {
+    status: "pending",
+    effect: "none",
+    case: summaryOf(kase),
+    next: `Nothing was executed yet. Case ${kase.caseId} is queued: a worker runs it${once}.`,
+    forModel:
+      "Not executed yet. It is queued and will be done by itself. Do not call it again; continue with other work.",
+  };
+}
+
+function isQueued(kase: Case | Absent): boolean {
+  return (
+    kase.state !== "ABSENT" && kase.state !== "RETIRED" && (kase.intent?.queued ?? null) !== null
+  );
 }
 
 export function inProgress(kase: Case | Absent): HeldOutcome {

@@ -1,6 +1,6 @@
 import { GuardError } from "../core/errors.ts";
-import { defaults } from "../core/limits.ts";
-import { admit, type Entrance, invalid, name, span, termsOf } from "./ask.ts";
+import { defaults, limits } from "../core/limits.ts";
+import { type AnyRules, admit, type Entrance, invalid, name, span, termsOf } from "./ask.ts";
 import type {
   GuardedCallOptions,
   GuardedFunction,
@@ -9,7 +9,7 @@ import type {
   WrapRules,
 } from "./call.ts";
 import type { Execute } from "./execute.ts";
-import type { KnownAction } from "./reconcile.ts";
+import type { KnownAction } from "./stored-ask.ts";
 
 type AnyWrap = WrapRules<unknown, unknown> & { readonly input?: StandardSchema<unknown, unknown> };
 
@@ -28,8 +28,10 @@ export function wrapped(
     );
   }
   // Checked once here, so that a wrong rule is found at start and not at the first refund.
-  termsOf(rules as never);
+  const terms = termsOf(rules as AnyRules, entrance);
   const timeoutMs = span("timeoutMs", rules.timeoutMs ?? defaults.timeoutMs, 1);
+  const most = limits.claimsPerCase;
+  const maxAttempts = span("maxAttempts", rules.maxAttempts ?? defaults.maxAttempts, 1, {}, most);
 
   const keyOf = (checked: unknown): string => {
     try {
@@ -66,10 +68,12 @@ export function wrapped(
     known: {
       rules: {
         run: rules.run as KnownAction["rules"]["run"],
-        probe: rules.probe as KnownAction["rules"]["probe"],
-        onError: rules.onError,
+        probe: (rules as AnyRules).probe as KnownAction["rules"]["probe"],
+        onError: (rules as AnyRules).onError,
       },
+      terms,
       timeoutMs,
+      worker: { maxAttempts },
     },
   };
 }

@@ -202,13 +202,20 @@ const deliberation = shape<Deliberation>({
   expiresAt: nullable(time),
 });
 
-const intent = shape<Intent>({ action: name, payload: json, fingerprint: name, proposer: text });
+const intent = shape<Intent>({
+  action: name,
+  payload: json,
+  fingerprint: name,
+  proposer: text,
+  queued: nullable(name),
+});
 
 const terms = variant("class", {
   opaque: shape<Terms<"opaque">>({ class: text }),
   keyed: shape<Terms<"keyed">>({ class: text, ttlMs: time, settlingMs: nullable(time) }),
   probeable: shape<Terms<"probeable">>({ class: text, settlingMs: time }),
   idempotent: shape<Terms<"idempotent">>({ class: text }),
+  transactional: shape<Terms<"transactional">>({ class: text }),
 });
 
 const doubt = shape<Doubt>({
@@ -243,7 +250,7 @@ const onceReceipt = shape<OnceReceipt>({
   value: optional(json),
   valueForm: word("exact", "converted", "omitted"),
   source: word("effect", "late", "probe", "resolved"),
-  effectClass: word("opaque", "keyed", "probeable", "idempotent"),
+  effectClass: word("opaque", "keyed", "probeable", "idempotent", "transactional"),
   fence: positive,
   startedAt: time,
   settledAt: time,
@@ -286,6 +293,7 @@ const shapes: { readonly [State in Case["state"]]: Check } = {
     deliberation: asked,
     intent: nullable(intent),
     past: nullable(shape<Past>({ claim, reason: text })),
+    runAt: nullable(time),
   }),
   EXECUTING: shape<Executing>({ ...common, deliberation: asked, intent, claim, leaseUntil: time }),
   IN_DOUBT: shape<InDoubt>({ ...common, deliberation: asked, intent, claim, doubt }),

@@ -1,23 +1,21 @@
 import type { SQLOutputValue, StatementSync } from "node:sqlite";
-import type { Case, CaseState } from "../core/case.ts";
-import { GuardError, isGuardError } from "../core/errors.ts";
+import type { Case } from "../core/case.ts";
 import type { CaseId } from "../core/identity.ts";
-import { limits } from "../core/limits.ts";
-import {
-  dueAt,
-  type JournalEntry,
-  type JournalQuery,
-  type ListQuery,
-  type Page,
-  type ReadIds,
-  type Reading,
-  type Stored,
+import type {
+  JournalEntry,
+  JournalQuery,
+  ListQuery,
+  Page,
+  ReadIds,
+  Reading,
 } from "../core/store.ts";
-import { corrupt, readCase } from "./record.ts";
+import type { FinishedPage, FinishedQuery } from "./prune.ts";
+import { corrupt } from "./record.ts";
+import { type CaseRow, casesOf, isOfUnfinished, pageLimit, placeOf, storedOf } from "./row.ts";
 import { fileFaults } from "./sqlite-check.ts";
 import type { Connection } from "./sqlite-open.ts";
 import { understood } from "./sqlite-understood.ts";
-import { type Finished, requestsOf } from "./tombstone.ts";
+import { requestsOf } from "./tombstone.ts";
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -34,18 +32,6 @@ export interface Reader {
   check(): string[];
   /** Changes when another connection has committed. */
   dataVersion(): number;
-}
-
-export interface FinishedQuery {
-  readonly namespace: string;
-  readonly before: number;
-  readonly after: number;
-  readonly span: number;
-}
-
-export interface FinishedPage {
-  readonly items: readonly (Finished & { readonly place: number })[];
-  readonly next: number | null;
 }
 
 const columns =
@@ -107,7 +93,7 @@ export function prepareReader(connection: Connection): Reader {
     return rows.map(entryOf);
   };
   const finishedOf = (row: Row) => {
-    const stored = storedOf(row);
+    const stored = storedOf(rowOf(row));
     const { namespace, caseId } = stored.case;
     const texts = historyOf(namespace, caseId).map((entry) => entry.text);
     const requests = requestsOf(texts, row.own_request === 1 ? caseId : null);
@@ -132,7 +118,7 @@ export function prepareReader(connection: Connection): Reader {
         if (caseId === null && bound !== null) throw corrupt("a request id is bound to no case");
         return { stored: null, bound };
       }
-      return { stored: storedOf(row), bound };
+      return { stored: storedOf(rowOf(row)), bound };
     },
     list(query) {
       if (query.states?.length === 0) return { items: [], next: null };
@@ -143,7 +129,7 @@ export function prepareReader(connection: Connection): Reader {
       const more = rows.length > limit;
       if (more) rows.pop();
       const next = more ? String(rows.at(-1)?.place) : null;
-      return { items: casesOf(rows, query.refused), next };
+      return { items: casesOf(rows.map(rowOf), query.refused), next };
     },
     history: historyOf,
     journal({ namespace, after, limit }) {
@@ -167,44 +153,14 @@ export function prepareReader(connection: Connection): Reader {
   };
 }
 
-function storedOf(row: Row): Stored {
-  const kase = readCase(String(row.record));
-  const action = kase.state === "RETIRED" ? null : (kase.intent?.action ?? null);
-  // The columns are what the database searches and compares by: they must say what the record says.
-  if (
-    row.namespace !== kase.namespace ||
-    row.id !== kase.caseId ||
-    row.version !== kase.version ||
-    row.state !== kase.state ||
-    row.action !== action ||
-    row.updated_at !== kase.updatedAt ||
-    // In the list of what is unfinished, and nowhere else.
-    (row.due !== undefined && row.due !== dueAt(kase))
-  ) {
-    throw corrupt("its columns and its record differ");
-  }
-  return { case: kase, head: String(row.head) };
-}
-
-function casesOf(rows: readonly Row[], refused: ListQuery["refused"]): readonly Case[] {
-  if (refused === undefined) return rows.map((row) => storedOf(row).case);
-  const cases: Case[] = [];
-  for (const row of rows) {
-    try {
-      cases.push(storedOf(row).case);
-    } catch (error) {
-      if (!isGuardError(error)) throw error;
-      refused(error, String(row.id));
-    }
-  }
-  return cases;
+function rowOf(row: Row): CaseRow {
+  const { namespace, id, version, state, action, updated_at: updatedAt, due, head, record } = row;
+  return { namespace, id, version, state, action, updatedAt, due, head, record };
 }
 
 function entryOf(row: Row): JournalEntry {
   return { position: row.position as number, text: String(row.text) };
 }
-
-const finishedStates: readonly CaseState[] = ["SETTLED", "VOID", "RETIRED"];
 
 interface Statement {
   readonly sql: string;
@@ -215,9 +171,7 @@ interface Statement {
 function listStatement(query: ListQuery): Statement {
   const { namespace, states, action, updatedBefore, dueBy } = query;
   const limit = pageLimit(query.limit);
-  const isUnfinished =
-    dueBy !== undefined ||
-    (states !== undefined && !states.some((state) => finishedStates.includes(state)));
+  const isUnfinished = isOfUnfinished(query);
   // The plus keeps it from searching by namespace, and then sorting all of it for each page.
   const wheres = ["+c.namespace = ?", isUnfinished ? "u.place > ?" : "c.place > ?"];
   const values: (string | number)[] = [namespace, placeOf(query.after)];
@@ -236,14 +190,4 @@ function listStatement(query: ListQuery): Statement {
   const sql = `SELECT ${columns}${isUnfinished ? ", u.due" : ""} FROM ${source} WHERE ${wheres.join(" AND ")}
     ORDER BY ${isUnfinished ? "u" : "c"}.place LIMIT ?`;
   return { sql, values: [...values, limit + 1], limit };
-}
-
-function placeOf(cursor: string | undefined): number {
-  const place = Number(cursor ?? 0);
-  if (Number.isSafeInteger(place) && place >= 0) return place;
-  throw new GuardError("invalid_request", "The cursor is not one that this store gave out.");
-}
-
-function pageLimit(limit: number = limits.pageRows): number {
-  return Math.max(1, Math.min(limit, limits.pageRows));
 }

@@ -1,4 +1,4 @@
-import type { SQLOutputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import type { Case } from "../core/case.ts";
 import { dueAt, type Step } from "../core/store.ts";
 import { caseText } from "./record.ts";
@@ -61,7 +61,36 @@ export function prepareWriter(connection: Connection): Writer {
   const { db, path, file } = connection;
   const begin = db.prepare("BEGIN IMMEDIATE");
   const commit = db.prepare("COMMIT");
-  const landOne = prepareStep(connection);
+  const landing = prepareLanding(db);
+
+  return {
+    write({ sizes, values }) {
+      begin.run();
+      try {
+        checkIdentity(path, file);
+        const results = landing.land(values, sizes);
+        commit.run();
+        return results;
+      } catch (error) {
+        rollback(db);
+        throw error;
+      }
+    },
+  };
+}
+
+/** The steps of commits, within a transaction that others begin and end. */
+export interface Landing {
+  /** Each commit lands whole or not at all. Where it throws, the transaction must be taken back. */
+  land(values: readonly Value[], sizes: readonly number[]): boolean[];
+}
+
+export function prepareLanding(db: DatabaseSync): Landing {
+  const landOne = prepareStep(db);
+  const position = db.prepare(
+    `SELECT max((SELECT feed FROM store), coalesce((SELECT max(position) FROM journal), 0)) AS at`,
+  );
+  const keepPosition = db.prepare("UPDATE store SET feed = ?");
 
   function landAll(values: readonly Value[], start: number, size: number, feed: Feed): boolean {
     if (size === 1) return landOne(values, start, feed);
@@ -77,30 +106,17 @@ export function prepareWriter(connection: Connection): Writer {
     return true;
   }
 
-  const position = db.prepare(
-    `SELECT max((SELECT feed FROM store), coalesce((SELECT max(position) FROM journal), 0)) AS at`,
-  );
-  const keepPosition = db.prepare("UPDATE store SET feed = ?");
-
   return {
-    write({ sizes, values }) {
-      begin.run();
-      try {
-        checkIdentity(path, file);
-        const feed: Feed = { position: position.get()?.at as number, pruned: false };
-        let start = 0;
-        const results = sizes.map((size) => {
-          const landed = landAll(values, start, size, feed);
-          start += size * stepWidth;
-          return landed;
-        });
-        if (feed.pruned) keepPosition.run(feed.position);
-        commit.run();
-        return results;
-      } catch (error) {
-        rollback(db);
-        throw error;
-      }
+    land(values, sizes) {
+      const feed: Feed = { position: position.get()?.at as number, pruned: false };
+      let start = 0;
+      const results = sizes.map((size) => {
+        const landed = landAll(values, start, size, feed);
+        start += size * stepWidth;
+        return landed;
+      });
+      if (feed.pruned) keepPosition.run(feed.position);
+      return results;
     },
   };
 }
@@ -115,7 +131,7 @@ interface Feed {
 type Land = (values: readonly Value[], at: number, feed: Feed) => boolean;
 
 /** One step. It writes nothing before it has checked everything: a step that is refused leaves no trace. */
-function prepareStep({ db }: Connection): Land {
+function prepareStep(db: DatabaseSync): Land {
   const bindings = prepareBindings(db.prepare.bind(db));
   const find = db.prepare(
     "SELECT place, version, state, own_request, last_entry FROM cases WHERE namespace = ? AND id = ?",

@@ -1,13 +1,14 @@
 import { GuardError } from "../core/errors.ts";
 import type { Store } from "../core/store.ts";
+import { pruner } from "./prune.ts";
 import { checkInThread, isLargeFile } from "./sqlite-check-thread.ts";
 import { closedError, isBusy, storeError } from "./sqlite-errors.ts";
 import { plainPath } from "./sqlite-file.ts";
 import { openSession } from "./sqlite-open.ts";
-import { pruner } from "./sqlite-prune.ts";
 import { commitQueue, type Inline } from "./sqlite-queue.ts";
 import { prepareReader, type Reader } from "./sqlite-read.ts";
 import { writerThread } from "./sqlite-thread.ts";
+import { createTransactions } from "./sqlite-transaction.ts";
 import { checkpoint, extendWal, writeBackLeftovers } from "./sqlite-wal.ts";
 import { watchChanges } from "./sqlite-watch.ts";
 import { prepareWriter } from "./sqlite-write.ts";
@@ -46,6 +47,12 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
     makeThread: (listener) => writerThread({ path, busyMs, file: session.file }, listener),
     onLanded: watch.landed,
   });
+  const transactions = createTransactions({
+    path,
+    busyMs,
+    file: session.file,
+    onLanded: watch.landed,
+  });
   let closing: Promise<void> | undefined;
 
   function open(): void {
@@ -77,6 +84,7 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
 
   async function shutDown(): Promise<void> {
     watch.close();
+    await transactions.close();
     await queue.drained();
     await queue.close();
     session.close();
@@ -97,6 +105,14 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
     history: (namespace, caseId) => reading((reader) => reader.history(namespace, caseId)),
     journal: (query) => reading((reader) => reader.journal(query)),
     end: (namespace) => reading((reader) => reader.end(namespace)),
+    async transaction(work) {
+      open();
+      return transactions.run(work);
+    },
+    within(handle) {
+      open();
+      return transactions.within(handle);
+    },
     subscribe(listener) {
       open();
       return watch.subscribe(listener);

@@ -45,10 +45,13 @@ export type HistoryAnswer =
 
 /** What the world counted of one case. */
 export interface BookLine {
-  readonly class: "opaque" | "keyed" | "probeable" | "idempotent";
+  readonly class: "opaque" | "keyed" | "probeable" | "idempotent" | "transactional";
   /** How often it was called, and did not refuse. */
   readonly calls: number;
-  /** How often it really happened. For an idempotent effect: 1, however often it was repeated. */
+  /**
+   * How often it really happened. For an idempotent effect: 1, however often it was repeated. For a
+   * transactional one: what was committed counts, and nothing else.
+   */
   readonly effects: number;
   /** The different idempotency keys it was called with. */
   readonly keys: readonly string[];
@@ -71,6 +74,8 @@ export type ViolationKind =
   | "effect_doubled"
   /** P2: a keyed effect was called with two keys. */
   | "two_keys"
+  /** P2: a transactional effect is listed as in doubt; it was committed, or it wasn't. */
+  | "needless_doubt"
   /** P3: two receipts for one case, or one that changed. */
   | "two_receipts"
   /** P3: one case, and two payloads that were both answered as done. */
@@ -151,6 +156,12 @@ const twoKeys: Judge = ({ caseId, calls, line }) => {
   if (line.class !== "keyed" || line.keys.length <= 1) return [];
   const says = `keyed, called with ${line.keys.length} different keys`;
   return [found("P2", "two_keys", caseId, says, calls)];
+};
+
+const needlessDoubt: Judge = ({ caseId, calls, line, isListed }) => {
+  if (line.class !== "transactional" || !isListed) return [];
+  const says = "transactional, and listed as in doubt";
+  return [found("P2", "needless_doubt", caseId, says, calls)];
 };
 
 const twoReceipts: Judge = ({ caseId, calls }) => {
@@ -242,6 +253,8 @@ function saysNone({ end }: HistoryCall): boolean {
 
 const doubtNotListed: Judge = ({ caseId, calls, line, isListed, isResolved }) => {
   if (line.calls === 0 || isListed || isResolved || receiptsOf(calls).length > 0) return [];
+  // What was rolled back is known not to have happened.
+  if (line.class === "transactional" && line.effects === 0) return [];
   const says = `called ${line.calls} times, without a receipt, and not listed as in doubt`;
   return [found("P5", "doubt_not_listed", caseId, says, calls)];
 };
@@ -249,6 +262,7 @@ const doubtNotListed: Judge = ({ caseId, calls, line, isListed, isResolved }) =>
 const judges: readonly Judge[] = [
   effectDoubled,
   twoKeys,
+  needlessDoubt,
   twoReceipts,
   twoPayloads,
   receiptLost,

@@ -29,8 +29,26 @@ export interface LawOptions {
     caseId: CaseId,
     change: (record: string) => string,
   ) => void | Promise<void>;
+  /** Rows of a table beside the cases, for a store that has transactions to share. */
+  readonly rows?: Rows;
   /** Kills a process in the midst of its commits, and opens what it left. */
   readonly killed?: () => Promise<Recovered>;
+}
+
+export interface Rows {
+  /** The database serves nobody else while a transaction is open. */
+  readonly alone?: boolean;
+  /** Writes a row through a transaction's handle. Waits for nothing where the store's are sync. */
+  write(handle: unknown, text: string): void | Promise<void>;
+  /** All rows that are there, in the order they were written. */
+  read(store: Store): readonly string[] | Promise<readonly string[]>;
+  /** Begins a transaction as a user of the database would. */
+  begin(store: Store): BegunByHand | Promise<BegunByHand>;
+}
+
+export interface BegunByHand {
+  readonly handle: unknown;
+  end(how: "commit" | "rollback"): void | Promise<void>;
 }
 
 /** One law: its heading, a case of it, and how it is shown. */
@@ -38,7 +56,7 @@ export interface Law {
   readonly heading: string;
   readonly name: string;
   /** What of `LawOptions` it can't do without. */
-  readonly needs?: "reopen" | "durable" | "damage" | "killed";
+  readonly needs?: "reopen" | "durable" | "damage" | "rows" | "killed";
   readonly run: (world: LawWorld) => Promise<void>;
 }
 

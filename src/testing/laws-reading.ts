@@ -10,6 +10,7 @@ import {
   claim,
   everyState,
   open,
+  putOff,
   renew,
   type Story,
   settle,
@@ -229,8 +230,9 @@ export const readingLaws: readonly Law[] = [
       same(await found({ updatedBefore: start }), "", "before, and not at, an instant");
       same(await found({ dueBy: start + 99 }), "", "nothing is due yet");
       same(await found({ dueBy: start + 100 }), "doubt", "due at that very instant");
-      same(await found({ dueBy: start + 1_000 }), "doubt waiting", "an approval expires");
-      same(await found({ dueBy: start + 60_000 }), "running doubt other waiting", "leases end");
+      same(await found({ dueBy: start + 500 }), "doubt put", "a worker may run it");
+      same(await found({ dueBy: start + 1_000 }), "doubt waiting put", "an approval expires");
+      same(await found({ dueBy: start + 60_000 }), "running doubt other waiting put", "leases end");
       same(await found({ dueBy: start + 60_000, states: ["IN_DOUBT"] }), "doubt", "due, by state");
     },
   },
@@ -299,6 +301,7 @@ const listed: readonly Story[] = [
   // An opaque effect in doubt waits for a person: it is never due.
   story("stuck", [claim(), { type: "doubt", fence: 1, reason: "threw", error: null }]),
   story("void", [open(manual()), { type: "withdraw", note: "no" }]),
+  story("put", putOff(500)),
 ];
 
 function lastCase(told: Story): Case | undefined {

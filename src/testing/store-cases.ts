@@ -73,13 +73,14 @@ export function claim(
     opens?: boolean;
     leaseUntil?: number;
     terms?: Extract<Happening, { type: "claim" }>["terms"];
+    queued?: RequestId | null;
   } = {},
 ): Happening {
   const { payload = { to: "a" }, action = "send", opens = true } = options;
   return {
     type: "claim",
     requestId: "request" as RequestId,
-    intent: { action, payload, fingerprint, proposer: "agent" },
+    intent: { action, payload, fingerprint, proposer: "agent", queued: options.queued ?? null },
     terms: options.terms ?? { class: "opaque" },
     leaseUntil: options.leaseUntil ?? start + 30_000,
     opens,
@@ -101,11 +102,18 @@ export function renew(index: number): Happening {
 
 export function open(
   policy: Extract<Happening, { type: "open" }>["policy"],
-  terms: { payload?: Json; outcomes?: readonly string[]; allow?: readonly string[] } = {},
+  terms: {
+    payload?: Json;
+    outcomes?: readonly string[];
+    allow?: readonly string[];
+    queued?: RequestId | null;
+  } = {},
 ): Happening {
-  const { payload, outcomes = null, allow = null } = terms;
+  const { payload, outcomes = null, allow = null, queued = null } = terms;
   const intent =
-    payload === undefined ? null : { action: "send", payload, fingerprint, proposer: "agent" };
+    payload === undefined
+      ? null
+      : { action: "send", payload, fingerprint, proposer: "agent", queued };
   return { type: "open", policy, outcomes, allow, intent };
 }
 
@@ -114,7 +122,14 @@ export function signal(source: string, outcome: string): Happening {
   return { type: "signal", signal: vote };
 }
 
-const release: Happening = { type: "release", fence: 1, reason: "refused", final: false };
+const release: Extract<Happening, { type: "release" }> = {
+  type: "release",
+  fence: 1,
+  reason: "refused",
+  final: false,
+  retryAt: null,
+};
+const queued = "request" as RequestId;
 const voted = threshold({ share: 0.8, quorum: 3, weights: { ana: 2, bob: 1, cy: 1 } });
 const doubt: Extract<Happening, { type: "doubt" }> = {
   type: "doubt",
@@ -123,6 +138,12 @@ const doubt: Extract<Happening, { type: "doubt" }> = {
   error: "socket hang up",
 };
 const keyed = { class: "keyed", ttlMs: 60_000, settlingMs: 500 } as const;
+
+/** Queued, not performed, and put off: a worker may run it so many milliseconds after the start. */
+export const putOff = (ms: number): readonly Happening[] => [
+  claim({ queued }),
+  { ...release, retryAt: start + ms },
+];
 
 /** Every state, each in all the forms in which its record differs. */
 export function everyState(namespace = "default"): readonly Story[] {
@@ -142,6 +163,10 @@ export function everyState(namespace = "default"): readonly Story[] {
       ],
     ],
     ["final-released", [claim(), release]],
+    ["final-queued", [open(immediate(), { payload: { to: "a" }, queued })]],
+    ["final-put-off", putOff(5_000)],
+    ["final-uncommitted", [claim({ terms: { class: "transactional" } }), doubt]],
+    ["executing-queued", [claim({ queued, terms: { class: "transactional" } })]],
     ["executing", [claim()]],
     ["executing-renewed", [claim(), renew(1), renew(2)]],
     ["doubt", [claim(), doubt]],
@@ -156,6 +181,7 @@ export function everyState(namespace = "default"): readonly Story[] {
       ],
     ],
     ["settled", [claim({ terms: { class: "idempotent" } }), settle({ id: "msg_1", b: 1, a: [2] })]],
+    ["settled-transactional", [claim({ terms: { class: "transactional" } }), settle(1)]],
     ["settled-nothing", [claim(), settle()]],
     [
       "settled-resolved",

@@ -2,6 +2,7 @@ import type { Store } from "../core/store.ts";
 import type { LawOptions, LawWorld } from "./law.ts";
 import { endingLaws } from "./laws-ending.ts";
 import { readingLaws } from "./laws-reading.ts";
+import { transactionLaws } from "./laws-transactions.ts";
 import { writingLaws } from "./laws-writing.ts";
 
 /**
@@ -14,7 +15,7 @@ import { writingLaws } from "./laws-writing.ts";
  */
 export function storeLaws(options: LawOptions): readonly string[] {
   const untested: string[] = [];
-  for (const law of [...writingLaws, ...readingLaws, ...endingLaws]) {
+  for (const law of [...writingLaws, ...readingLaws, ...transactionLaws, ...endingLaws]) {
     const title = `${law.heading}: ${law.name}`;
     if (law.needs === undefined || options[law.needs]) {
       options.test(title, () => inWorld(options, law.run));

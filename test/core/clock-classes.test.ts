@@ -18,6 +18,7 @@ import {
   reached,
   release,
   requestId,
+  transactional,
 } from "./samples.ts";
 import { asIf, isHeld, leading } from "./search/planting.ts";
 import type { Machine } from "./search/world.ts";
@@ -31,7 +32,14 @@ const histories: fc.Arbitrary<readonly Told[]> = fc.array(
       {
         weight: 3,
         arbitrary: fc
-          .constantFrom(opaque, idempotent, keyed(100), keyed(1e15, 10), probeable(10))
+          .constantFrom(
+            opaque,
+            idempotent,
+            keyed(100),
+            keyed(1e15, 10),
+            probeable(10),
+            transactional,
+          )
           .map((terms) => claim({ terms })),
       },
       {
@@ -68,6 +76,10 @@ function wrong(machine: Machine, history: readonly Told[], met = { reruns: 0, ba
     }
     // A claim speaks for itself; a probe and a person speak for all.
     if (happening.type === "release") unproved.delete(happening.fence);
+    // What a transaction wrote is committed with its receipt, or not at all.
+    if (terms.class === "transactional" && next.state !== "SETTLED") unproved.clear();
+    if (terms.class === "transactional" && next.state === "IN_DOUBT")
+      return "a transactional effect in doubt";
     if (happening.type === "resolve") unproved = new Set();
     if (happening.type === "probed" && happening.found.answer === "absent") unproved = new Set();
     if (happening.type === "release" && unproved.size > 0) met.back += 1;

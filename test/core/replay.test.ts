@@ -25,11 +25,13 @@ import {
   intent,
   keyed,
   open,
+  queued,
   reached,
   release,
   requestId,
   right,
   settle,
+  transactional,
   vote,
 } from "./samples.ts";
 
@@ -146,6 +148,24 @@ const lives: readonly (readonly [name: string, events: readonly Event[]])[] = [
       event(happened(2), { at: 7 }),
     ],
   ],
+  [
+    "queued, put off, run in a transaction that was lost, and again",
+    [
+      event(open(approval(), { intent: queued() }), { at: 1 }),
+      event(approve(right), { by: "ann", at: 2 }),
+      event(claim({ terms: transactional }), { at: 3 }),
+      event(release(1, false, 90), { at: 4 }),
+      event(claim({ terms: transactional }), { at: 95 }),
+      event(doubt(2), { at: 96 }),
+      event(claim({ terms: transactional, leaseUntil: 120 }), { at: 97 }),
+      event({ type: "lease_ended" }, { at: 120 }),
+      event(settle(3), { at: 121 }),
+    ],
+  ],
+  ...[Number.NaN, Number.POSITIVE_INFINITY, -1].map((retryAt): (typeof lives)[number] => [
+    `queued, and put off until ${retryAt}`,
+    [event(claim({ intent: queued() })), event(release(1, false, retryAt), { at: 4 })],
+  ]),
   [
     "with members that engines list in an order of their own",
     [
@@ -428,6 +448,7 @@ describe("a record", () => {
     expect(differences(whole(released), { case: held, head: released.head })).toEqual([
       "state",
       "past",
+      "runAt",
       "claim",
       "leaseUntil",
     ]);

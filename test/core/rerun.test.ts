@@ -19,6 +19,7 @@ import {
   refusal,
   release,
   settle,
+  transactional,
 } from "./samples.ts";
 
 const claimedAt = (at: number, rest: Parameters<typeof claim>[0] = {}) =>
@@ -36,6 +37,12 @@ describe("whether an effect in doubt may be started again", () => {
     ["keyed, when it ends", keyed(100), 110, false],
     ["keyed, by a clock that is no number", keyed(100), Number.NaN, false],
   ])("%s", (_name, terms, at, may) => expect(mayRunAgain(lost(terms), at)).toBe(may));
+
+  test("transactional: never in doubt, and a record that says so is for a person", () => {
+    const wrong = lost(idempotent);
+    const kase = { ...wrong, claim: { ...wrong.claim, terms: transactional } };
+    expect(mayRunAgain(kase, 20)).toBe(false);
+  });
 });
 
 describe("a re-run: a claim given while an earlier one is in doubt", () => {
@@ -110,7 +117,7 @@ describe("a re-run: a claim given while an earlier one is in doubt", () => {
   });
 
   test("keeps the terms of the first claim, whatever it declares", () => {
-    for (const terms of [keyed(1e9), idempotent, opaque, probeable(0)]) {
+    for (const terms of [keyed(1e9), idempotent, opaque, probeable(0), transactional]) {
       const second = reached(first(keyed(100)), claimedAt(30, { opens: false, terms }));
       expect(second).toMatchObject({ claim: { terms: keyed(100) } });
       const lost = reached(second, event(doubt(2), { at: 40 }));

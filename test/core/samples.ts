@@ -32,11 +32,19 @@ export function intent(payload: Json = "p", proposer = "pat"): Intent {
     payload,
     fingerprint: fingerprint(JSON.stringify(payload)),
     proposer,
+    queued: null,
   };
 }
 
+/** The same, to be run by a worker, as a request asked. */
+export const queued = (payload: Json = "p", by = "r1"): Intent => ({
+  ...intent(payload),
+  queued: requestId(by),
+});
+
 export const opaque: EffectTerms = { class: "opaque" };
 export const idempotent: EffectTerms = { class: "idempotent" };
+export const transactional: EffectTerms = { class: "transactional" };
 export const keyed = (ttlMs: number, settlingMs: number | null = null): EffectTerms => ({
   class: "keyed",
   ttlMs,
@@ -83,8 +91,8 @@ export function vote(
 export const settle = (fence: number, value: Json = "done") =>
   ({ type: "settle", fence, value, valueForm: "exact" }) as const;
 
-export const release = (fence: number, final = false) =>
-  ({ type: "release", fence, reason: "refused", final }) as const;
+export const release = (fence: number, final = false, retryAt: number | null = null) =>
+  ({ type: "release", fence, reason: "refused", final, retryAt }) as const;
 
 /** A person's word on the doubt about a claim. */
 export const happened = (fence: number, evidence = "seen") =>

@@ -17,11 +17,13 @@ import {
   opaque,
   open,
   probeable,
+  queued,
   reached,
   release,
   requestId,
   right,
   settle,
+  transactional,
   vote,
 } from "./samples.ts";
 
@@ -34,10 +36,10 @@ const opened = (rest = {}) => event(open(votes, { ...voted, ...rest }));
 const said = (source: string, outcome: string) => event(vote(source, outcome), { by: source });
 
 /** Claimed for the second time, so that fence 1 is stale; the lease ends at 100. */
-const claimedTwice = (terms: EffectTerms) =>
+const claimedTwice = (terms: EffectTerms, rest: Parameters<typeof claim>[0] = {}) =>
   reached(
     absent,
-    event(claim({ terms })),
+    event(claim({ terms, ...rest })),
     event(release(1)),
     event(claim({ terms, requestId: requestId("r2") })),
   );
@@ -92,11 +94,21 @@ export const states: readonly (readonly [name: string, kase: Case | Absent])[] =
       event({ type: "decide", outcome: "YES", reason: "seen" }),
     ),
   ],
+  ["FINAL, queued, due at 0", reached(absent, event(open(immediate(), { intent: queued() })))],
+  [
+    "FINAL, queued, claim 1 given back, due at 60",
+    reached(absent, event(claim({ intent: queued() })), event(release(1, false, 60), { at: 20 })),
+  ],
   ["FINAL, immediate, claim 2 given back", reached(claimedTwice(opaque), event(release(2)))],
   ["EXECUTING, opaque, fence 2", claimedTwice(opaque)],
   ["EXECUTING, keyed, fence 2", claimedTwice(keyed(150))],
   ["EXECUTING, probeable, fence 2", claimedTwice(probeable(10))],
   ["EXECUTING, idempotent, fence 2", claimedTwice(idempotent)],
+  ["EXECUTING, transactional, fence 2", claimedTwice(transactional)],
+  [
+    "EXECUTING, transactional, queued, fence 2",
+    claimedTwice(transactional, { intent: queued("p", "r2") }),
+  ],
   ["EXECUTING, keyed, fence 2, fence 1 in doubt", rerun(keyed(150))],
   ["EXECUTING, keyed, fence 2, fence 1 in doubt, probe from 110", rerun(keyed(150, 10))],
   ["EXECUTING, idempotent, fence 2, fence 1 in doubt", rerun(idempotent)],
@@ -139,6 +151,7 @@ export const events: readonly (readonly [name: string, event: Event])[] = [
   ["open, votes and approval, same intent", event(open(both, { ...voted, intent: intent() }))],
   ["open, immediate, no intent", event(open(immediate()))],
   ["open, immediate, same intent", event(open(immediate(), { intent: intent() }))],
+  ["open, immediate, same intent, queued", event(open(immediate(), { intent: queued() }))],
   ["open, immediate, other payload", event(open(immediate(), { intent: intent("q") }))],
   ["signal c YES", said("c", "YES")],
   ["signal c NO", said("c", "NO")],
@@ -165,6 +178,10 @@ export const events: readonly (readonly [name: string, event: Event])[] = [
   ["ask, other payload", event(ask("q"))],
   ["claim, opens", event(claim({ leaseUntil: 300 }), { at: 110 })],
   ["claim", event(claim({ leaseUntil: 300, opens: false }), { at: 110 })],
+  [
+    "claim, opens, queued",
+    event(claim({ leaseUntil: 300, intent: queued("p", "r9") }), { at: 110 }),
+  ],
   ["claim, when the key is dead", event(claim({ leaseUntil: 300, opens: false }), { at: 150 })],
   ["claim, insists on the votes", event(claim({ leaseUntil: 300, policy: votes }), { at: 110 })],
   [
@@ -181,6 +198,8 @@ export const events: readonly (readonly [name: string, event: Event])[] = [
   ["settle, fence 3", event(settle(3))],
   ["release, fence 2", event(release(2))],
   ["release, fence 1", event(release(1))],
+  ["release, fence 2, retry at 60", event(release(2, false, 60), { at: 20 })],
+  ["release, fence 2, retry in the past", event(release(2, false, 5), { at: 20 })],
   ["release for good, fence 2", event(release(2, true))],
   ["release for good, fence 1", event(release(1, true))],
   ["doubt, fence 2", event(doubt(2), { at: 90 })],

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Absent, Case } from "../../src/core/case.ts";
 import type { EventType } from "../../src/core/event.ts";
-import type { Fingerprint } from "../../src/core/identity.ts";
+import type { Fingerprint, RequestId } from "../../src/core/identity.ts";
 import type { Refusal, Transition } from "../../src/core/refusal.ts";
 import { transition } from "../../src/core/transition.ts";
 
@@ -128,6 +128,27 @@ describe("in every cell of the table", () => {
     }
   });
 
+  test("a case is due for workers where it is queued and FINAL, and never before it became so", () => {
+    for (const { kase, next, following, where } of accepted()) {
+      if (following.state !== "FINAL") continue;
+      const { runAt } = following;
+      expect(runAt !== null, where).toBe((following.intent?.queued ?? null) !== null);
+      const stays = kase.state === "FINAL" && kase.intent !== null;
+      if (stays) expect(runAt, where).toBe(kase.runAt);
+      else if (runAt !== null) expect(runAt, where).toBeGreaterThanOrEqual(next.at);
+    }
+  });
+
+  test("a transactional effect is never in doubt", () => {
+    const { length } = accepted().filter(({ kase, following, where }) => {
+      if (kase.state !== "EXECUTING" || kase.claim.terms.class !== "transactional") return false;
+      expect(following.state, where).not.toBe("IN_DOUBT");
+      return following.state === "FINAL";
+    });
+    // Two cases; three releases, a doubt, and a lease that ended.
+    expect(length).toBe(10);
+  });
+
   test("an end stays, with its receipt", () => {
     for (const { kase, following, where } of accepted()) {
       if (kase.state !== "SETTLED" && kase.state !== "VOID") continue;
@@ -180,7 +201,8 @@ function details(before: Case | Absent, next: Case): readonly string[] {
       const outcome = next.deliberation?.verdict.outcome;
       const given = next.past === null ? [] : [`claim ${next.past.claim.fence} given back`];
       const names = outcome == null ? [] : [`on ${outcome}`];
-      return [...names, ...given, ...bound(before, next), ...heardIn(before, next)];
+      const due = next.runAt === null ? [] : [`due at ${next.runAt}`];
+      return [...names, ...given, ...due, ...bound(before, next), ...heardIn(before, next)];
     }
     case "EXECUTING":
       return [
@@ -210,7 +232,13 @@ function details(before: Case | Absent, next: Case): readonly string[] {
 function bound(before: Case | Absent, next: Case): readonly string[] {
   const old = fingerprintOf(before);
   const now = fingerprintOf(next);
-  return old === now ? [] : [`bound to ${now}`];
+  if (old === now) return [];
+  const by = queuedBy(next);
+  return [`bound to ${now}${by === null ? "" : `, queued by ${by}`}`];
+}
+
+function queuedBy(kase: Case): RequestId | null {
+  return kase.state === "RETIRED" ? null : (kase.intent?.queued ?? null);
 }
 
 function fingerprintOf(kase: Case | Absent): Fingerprint | null {

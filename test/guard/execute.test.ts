@@ -201,7 +201,7 @@ describe("wrong calls: refused before anything is stored", () => {
     ["no effect", { run: undefined }, /`run` must be a function/],
     ["no payload", { payload: undefined }, /The payload is not JSON/],
     ["a Date inside", { payload: { at: [new Date(0)] } }, /at "\/at\/0" is not JSON/],
-    ["a class of effect that is not there", { effect: "transactional" }, /`effect` must be/],
+    ["a class of effect that is not there", { effect: "harmless" }, /`effect` must be/],
     ["an opaque effect with a probe", { effect: "opaque", probe: () => "absent" }, /no probe/],
     ["a policy that is none", { policy: { kind: "vibes" } }, /policy can't be used/],
     ["no time", { timeoutMs: 0 }, /`timeoutMs`/],

@@ -5,7 +5,7 @@ import { admit } from "../../src/guard/ask.ts";
 import { createFinishedCases } from "../../src/guard/finished.ts";
 import { counted, world } from "./world.ts";
 
-const entrance = { namespace: "default", actor: "agent", waitMs: 0 };
+const entrance = { namespace: "default", actor: "agent", waitMs: 0, transactions: false };
 const run = () => 1;
 const askOf = (requestId: string, payload: unknown = null, ignore?: readonly string[]) =>
   admit({ requestId, action: "pay", payload, run, ...(ignore && { ignore }) }, entrance);

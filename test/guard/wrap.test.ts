@@ -178,7 +178,7 @@ describe("wrong rules", () => {
     ["run is no function", { key, run: "run" }, /needs a `run`/],
     ["no key", { run }, /needs `key`/],
     ["key is no function", { run, key: "id" }, /needs `key`/],
-    ["an unknown class", { run, key, effect: "transactional" }, /`effect` must be/],
+    ["an unknown class", { run, key, effect: "harmless" }, /`effect` must be/],
     ["probeable without a probe", { run, key, effect: "probeable" }, /needs a `probe`/],
     ["opaque with a probe", { run, key, effect: "opaque", probe: () => "absent" }, /no probe/],
     ["no time at all", { run, key, timeoutMs: 0 }, /`timeoutMs`/],

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DatabaseSync as Database } from "node:sqlite";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { isGuardError } from "../../src/core/errors.ts";
 import type { CaseId, RequestId } from "../../src/core/identity.ts";
@@ -61,6 +62,13 @@ function behind(path: string, sql: string, ...values: string[]): void {
   db.exec("PRAGMA busy_timeout = 5000");
   db.prepare(sql).run(...values);
   db.close();
+}
+
+function rowsAt(path: string): string[] {
+  const db = new DatabaseSync(path);
+  const rows = db.prepare("SELECT text FROM rows ORDER BY rowid").all();
+  db.close();
+  return rows.map((row) => String(row.text));
 }
 
 function codeOf(call: () => unknown): string {
@@ -116,8 +124,26 @@ describe("the laws", () => {
   const untested = storeLaws({
     test,
     durable: true,
-    open: () => storeAt(newPath()),
+    open() {
+      const store = storeAt(newPath());
+      behind(pathOf(store), "CREATE TABLE rows (text TEXT)");
+      return store;
+    },
     reopen: (store) => storeAt(pathOf(store)),
+    rows: {
+      write: (handle, text) =>
+        void (handle as Database).prepare("INSERT INTO rows VALUES (?)").run(text),
+      read: (store) => rowsAt(pathOf(store)),
+      begin(store) {
+        const db = new DatabaseSync(pathOf(store));
+        db.exec("PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; BEGIN IMMEDIATE");
+        const end = (how: string) => {
+          db.exec(how);
+          db.close();
+        };
+        return { handle: db, end };
+      },
+    },
     damage: (store, caseId, change) =>
       behind(pathOf(store), "UPDATE cases SET record = ? WHERE id = ?", change(""), caseId),
     async killed() {

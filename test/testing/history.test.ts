@@ -62,6 +62,7 @@ describe("a bad history, and a good one that is nearly the same", () => {
   const withOtherRequest = (answers: readonly Told[]) =>
     callsOf(answers).map((call, index) => ({ ...call, requestId: `r${index}` }));
   const keyed = { class: "keyed" } as const;
+  const transactional = { class: "transactional" } as const;
 
   const pairs: readonly (readonly [what: string, kind: string, bad: History, good: History])[] = [
     [
@@ -81,6 +82,24 @@ describe("a bad history, and a good one that is nearly the same", () => {
       "two_keys",
       history([settled()], line(1, { ...keyed, keys: ["k", "l"] })),
       history([settled()], line(1, { class: "idempotent", keys: ["k", "l"] })),
+    ],
+    [
+      "a transactional effect was committed twice",
+      "effect_doubled",
+      history([killed, settled()], line(2, transactional)),
+      history([killed, settled()], line(1, { ...transactional, calls: 2 })),
+    ],
+    [
+      "a transactional effect is listed as in doubt",
+      "needless_doubt",
+      history([killed], line(0, { ...transactional, calls: 1 }), { doubts: ["case"] }),
+      history([killed], line(0, { ...transactional, calls: 1 })),
+    ],
+    [
+      "a transactional effect was committed, and nobody has its receipt",
+      "doubt_not_listed",
+      history([killed], line(1, transactional)),
+      history([killed, settled()], line(1, transactional)),
     ],
     [
       "a receipt changed",
@@ -174,6 +193,7 @@ test("one of each class: which promise it is that a second effect breaks", () =>
   expect(promiseOf("opaque")).toEqual(["P1"]);
   expect(promiseOf("keyed")).toEqual(["P2"]);
   expect(promiseOf("probeable")).toEqual(["P2"]);
+  expect(promiseOf("transactional")).toEqual(["P2"]);
 });
 
 test("a call that began before the receipt was told may be told otherwise", () => {

@@ -1,6 +1,8 @@
 /**
  * What the types promise, checked by the compiler alone: `npx tsc --noEmit`. Nothing here is run.
  */
+import type { DatabaseSync } from "node:sqlite";
+import type { PoolClient } from "pg";
 import { z } from "zod";
 import type {
   CaseHandle,
@@ -13,6 +15,7 @@ import type {
   Outcome,
   Policy,
   SettledOutcome,
+  TransactionContext,
 } from "../../src/index.ts";
 import { createGuard, threshold } from "../../src/index.ts";
 
@@ -78,7 +81,7 @@ export async function execute(): Promise<void> {
     payload: 1,
     run: () => 1,
     // @ts-expect-error: not a class of effect.
-    effect: "transactional",
+    effect: "harmless",
   });
   guard.execute({
     requestId: "r1",
@@ -96,6 +99,82 @@ export async function execute(): Promise<void> {
     // @ts-expect-error: an error is either not performed or unknown.
     onError: () => "settled",
   });
+}
+
+/** transactional: the effect is handed its transaction, and only then. */
+export async function transactional(): Promise<void> {
+  const settled = await guard.execute({
+    requestId: "r1",
+    action: "order",
+    payload: mail,
+    effect: "transactional",
+    run: (payload, ctx: TransactionContext<DatabaseSync>) => {
+      same<typeof payload, Mail>(true);
+      same<typeof ctx.tx, DatabaseSync>(true);
+      same<typeof ctx.fence, number>(true);
+      return { id: 7 };
+    },
+  });
+  same<typeof settled, Outcome<{ id: number }>>(true);
+  await guard.execute({
+    requestId: "r1",
+    action: "order",
+    payload: 1,
+    effect: "transactional",
+    run: (payload, ctx) => {
+      same<typeof payload, number>(true);
+      // What it is depends on the store: whoever doesn't say has to look.
+      same<typeof ctx.tx, unknown>(true);
+    },
+  });
+  await guard.execute({
+    requestId: "r1",
+    action: "order",
+    payload: 1,
+    // @ts-expect-error: no other class has a transaction.
+    run: (_, ctx) => ctx.tx,
+  });
+  await guard.execute({
+    requestId: "r1",
+    action: "order",
+    payload: 1,
+    effect: "transactional",
+    run: () => 1,
+    // @ts-expect-error: what is in the database needs no probe.
+    probe: () => "unknown",
+  });
+  const order = guard.wrap("order", {
+    effect: "transactional",
+    key: (payload: Mail) => payload.to,
+    run: async (payload, { tx }: TransactionContext<PoolClient>) => {
+      same<typeof payload, Mail>(true);
+      const { rowCount } = await tx.query("SELECT 1");
+      return rowCount;
+    },
+    maxAttempts: 3,
+  });
+  same<typeof order, GuardedFunction<Mail, number | null>>(true);
+  await guard.case("c1").settle({
+    requestId: "r1",
+    action: "order",
+    payload: mail,
+    effect: "transactional",
+    run: (payload, ctx: TransactionContext<DatabaseSync>) => {
+      same<typeof payload, Mail>(true);
+      ctx.tx.exec("DELETE FROM orders");
+    },
+  });
+}
+
+/** enqueue: what is to run is a worker's to know. */
+export async function enqueue(db: DatabaseSync): Promise<void> {
+  const outcome = await guard.enqueue({ requestId: "r1", action: "send", payload: mail });
+  same<typeof outcome, Outcome>(true);
+  await guard.enqueue(db, { requestId: "r1", action: "send", payload: mail });
+  // @ts-expect-error: what is missing is no transaction.
+  await guard.enqueue(undefined, { requestId: "r1", action: "send", payload: mail });
+  // @ts-expect-error: nothing is run here.
+  await guard.enqueue({ requestId: "r1", action: "send", payload: mail, run: () => 1 });
 }
 
 /** Outcome: its status says which members there are. */

@@ -1,4 +1,5 @@
 import { createGuard, GuardError, type Store } from "../../index.ts";
+import { openPostgres } from "../../stores/postgres-open.ts";
 import { sqliteStore } from "../../stores/sqlite.ts";
 
 /**
@@ -11,7 +12,21 @@ export function openStore(address: string): Store {
       next: "Give the address of a store that several processes share.",
     });
   }
+  if (isPostgres(address)) return openPostgres(address);
   // Any other kind of address: `createGuard` refuses those it doesn't know, in its own words.
   if (/^[a-z][a-z0-9+.-]+:/i.test(address)) void createGuard({ store: address }).close();
   return sqliteStore({ path: address });
+}
+
+function isPostgres(address: string): boolean {
+  return /^postgres(ql)?:/i.test(address);
+}
+
+/** An address as it may be shown: without its password. */
+export function shownAddress(address: string): string {
+  if (!isPostgres(address) || !URL.canParse(address)) return address;
+  const url = new URL(address);
+  if (url.password !== "") url.password = "***";
+  if (url.searchParams.has("password")) url.searchParams.set("password", "***");
+  return url.href;
 }

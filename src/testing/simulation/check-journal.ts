@@ -21,7 +21,8 @@ export function landingFault(book: Book, landing: Landing): string | undefined {
     endFault(book, landing) ??
     claimFault(book, landing) ??
     speakerFault(book, landing) ??
-    truthFault(book, landing)
+    truthFault(book, landing) ??
+    queueFault(book, landing)
   );
 }
 
@@ -112,6 +113,18 @@ function truthFault(book: Book, { next, event }: Landing): string | undefined {
   const released = event?.type === "release" ? event.fence : 0;
   const unknown = book.attempts.some((one) => !one.cleared && one.fence !== released);
   return book.happened > 0 || unknown ? `P5: ${caseId} is void, and may have happened` : undefined;
+}
+
+/** P4: a queued case that may run is due for its workers, and no other is; who queued it stays. */
+function queueFault({ record, setting }: Book, { next }: Landing): string | undefined {
+  const { caseId } = setting;
+  if (next.state === "RETIRED" || next.intent === null) return undefined;
+  const { queued } = next.intent;
+  const held = record !== null && record.state !== "RETIRED" ? record.intent : null;
+  if (held !== null && held.queued !== queued)
+    return `P4: ${caseId} was queued by ${held.queued}, and now is by ${queued}`;
+  if (next.state !== "FINAL" || (next.runAt === null) === (queued === null)) return undefined;
+  return `P4: ${caseId}, queued by ${queued}, is due at ${next.runAt}`;
 }
 
 /** Whoever is quoted has said so. */

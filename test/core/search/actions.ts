@@ -1,9 +1,19 @@
 import type { Case } from "../../../src/core/case.ts";
 import type { Event, Happening } from "../../../src/core/event.ts";
-import { claim, event, happened, intent, notHappened, open, requestId } from "../samples.ts";
+import {
+  claim,
+  event,
+  happened,
+  intent,
+  notHappened,
+  open,
+  release,
+  requestId,
+} from "../samples.ts";
 import { heardActions } from "./hearing.ts";
 import {
   type Action,
+  intentOf,
   mayLand,
   type Payload,
   type Run,
@@ -34,7 +44,7 @@ function claims(scenario: Scenario, world: World): readonly Action[] {
     const leaseUntil = world.now + scenario.leaseTicks;
     const happening = claim({
       requestId: requestId(worker.requestId),
-      intent: intent(worker.payload),
+      intent: intentOf(scenario, worker.requestId, worker.payload),
       terms: worker.declares ?? scenario.terms,
       leaseUntil,
       opens: scenario.opening === null,
@@ -78,12 +88,16 @@ function work(scenario: Scenario, world: World, run: Run, index: number): readon
   });
   const found: Action[] = [];
 
+  const isTransaction = scenario.terms.class === "transactional";
   if (run.flight === "live") {
-    found.push(itself("its effect happens", () => landed(scenario, world, index)));
+    if (!isTransaction)
+      found.push(itself("its effect happens", () => landed(scenario, world, index)));
     found.push(itself("its effect fails", become({ flight: "dead" })));
   }
   if (run.phase === "ended") return found;
-  found.push(itself("crashes", become({ phase: "ended" })));
+  // A transaction that is open ends with who holds it.
+  const left = isTransaction && run.flight === "live" ? "dead" : run.flight;
+  found.push(itself("crashes", become({ phase: "ended", flight: left })));
   if (run.phase === "claimed")
     found.push(itself("starts its effect", become({ phase: "started", flight: "live" })));
 
@@ -95,10 +109,9 @@ function work(scenario: Scenario, world: World, run: Run, index: number): readon
   );
   const nothingRan = run.flight === "dead" || run.phase === "claimed";
   if (nothingRan) {
-    for (const final of [false, true]) {
-      const happening = { type: "release", fence, reason: "refused", final } as const;
+    for (const [name, happening] of releases(scenario, world, fence)) {
       found.push(
-        by(final ? "was not performed, for good" : "was not performed", happening, (next) => ({
+        by(name, happening, (next) => ({
           runs: withRun(world, index, {
             proved: run.proved || next !== undefined,
             phase: run.phase === "claimed" ? "ended" : run.phase,
@@ -109,14 +122,39 @@ function work(scenario: Scenario, world: World, run: Run, index: number): readon
   }
   if (run.phase === "started")
     found.push(by("threw", { type: "doubt", fence, reason: "threw", error: "?" }));
+  const value = `by ${who}`;
+  const settle = { type: "settle", fence, value, valueForm: "exact" } as const;
+  if (isTransaction && run.flight === "live") {
+    // Its effect and its settle are one commit: refused, nothing of it is written.
+    found.push(
+      by("commits its effect and its settle", settle, (next) =>
+        next === undefined
+          ? { runs: withRun(world, index, { flight: "dead" }) }
+          : landed(scenario, world, index),
+      ),
+    );
+  }
   if (run.flight === "landed") {
-    const value = `by ${who}`;
-    found.push(by("settles", { type: "settle", fence, value, valueForm: "exact" }));
+    found.push(by("settles", settle));
     found.push(
       by("brings a late result", { type: "late_result", fence, value, valueForm: "exact" }),
     );
   }
   return found;
+}
+
+/** "Not performed", as it can be said: for good or not, and with an instant to try again or none. */
+function releases(
+  { queued }: Scenario,
+  world: World,
+  fence: number,
+): readonly (readonly [name: string, happening: Happening])[] {
+  const later = queued.length === 0 ? [] : [world.now - 1, world.now + 1];
+  return [
+    ["was not performed", release(fence)],
+    ["was not performed, for good", release(fence, true)],
+    ...later.map((at) => [`was not performed, again at ${at}`, release(fence, false, at)] as const),
+  ];
 }
 
 /** The callee honours a key for its time to live and a margin, from the first call that it did. */
@@ -238,7 +276,7 @@ function repeats(scenario: Scenario, world: World): readonly Action[] {
     const { fingerprint } = intent(payload);
     const ask = { type: "ask", requestId: requestId("r9"), fingerprint } as const;
     const { policy, ...rest } = scenario.opening ?? { policy: { kind: "immediate" } as const };
-    const again = open(policy, { ...rest, intent: intent(payload) });
+    const again = open(policy, { ...rest, intent: intentOf(scenario, "r9", payload) });
     return [
       { name: `r9 asks for ${payload}`, event: asks(world, "r9", ask), facts: () => ({}) },
       {

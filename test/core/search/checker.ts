@@ -19,7 +19,8 @@ export function fault(
       : answerFault(scenario, before, action.event, next, refusal)) ??
     startFault(scenario, before, after) ??
     effectFault(scenario, after) ??
-    doubtFault(after) ??
+    transactionFault(scenario, after) ??
+    doubtFault(scenario, after) ??
     receiptFault(before, after) ??
     verdictFault(scenario, before, after)
   );
@@ -41,7 +42,8 @@ function answerFault(
       : (fenceFault(before, event, next) ??
         claimFault(scenario, before, event) ??
         decisionFault(scenario, before, event) ??
-        timeFault(scenario, before, event, next)))
+        timeFault(scenario, before, event, next) ??
+        queueFault(before, event, next)))
   );
 }
 
@@ -112,13 +114,14 @@ function decisionFault({ opening }: Scenario, before: World, event: Asked): stri
 
 /** P5, P9: the end of a lease or of a time can cause a doubt or an end without effect, in its time. */
 function timeFault(
-  { opening }: Scenario,
+  { opening, terms }: Scenario,
   before: World,
   event: Asked,
   next: Case,
 ): string | undefined {
   if (event.type === "lease_ended") {
-    if (before.kase.state !== "EXECUTING" || next.state !== "IN_DOUBT") {
+    const wanted = terms.class === "transactional" ? "FINAL" : "IN_DOUBT";
+    if (before.kase.state !== "EXECUTING" || next.state !== wanted) {
       return `P5: the end of a lease led from ${before.kase.state} to ${next.state}`;
     }
     return before.now < before.leaseUntil ? "P9: the lease ended before its time" : undefined;
@@ -129,6 +132,24 @@ function timeFault(
   return isOver && next.state === "VOID"
     ? undefined
     : "P9: expiry before its time, or to another end than VOID";
+}
+
+/**
+ * P4: a queued case that may run is due for its workers, neither sooner nor later than it was put off
+ * to; no other is. Which request asked for that is settled with the payload.
+ */
+function queueFault({ kase: before }: World, event: Asked, next: Case): string | undefined {
+  if (next.state === "RETIRED" || next.intent === null) return undefined;
+  const held = "intent" in before ? before.intent : null;
+  const brought = event.type === "open" || event.type === "claim" ? event.intent : null;
+  const { queued } = held ?? brought ?? next.intent;
+  if (next.intent.queued !== queued) return "P4: another request has queued it than the first";
+  if (next.state !== "FINAL") return undefined;
+  const stays = before.state === "FINAL" && held !== null;
+  const put = event.type === "release" && event.retryAt !== null ? event.retryAt : event.at;
+  const due = stays ? before.runAt : Math.max(event.at, put);
+  const wanted = queued === null ? null : due;
+  return next.runAt === wanted ? undefined : `P4: due at ${next.runAt} instead of ${wanted}`;
 }
 
 /** P1, P2: what must be known of earlier starts when an effect starts. */
@@ -152,6 +173,7 @@ function startFault({ terms }: Scenario, before: World, after: World): string | 
         : "P2: a probeable effect was called again without a conclusive probe";
     case "keyed":
     case "idempotent":
+    case "transactional":
       return undefined;
   }
 }
@@ -164,12 +186,24 @@ function effectFault({ terms }: Scenario, after: World): string | undefined {
     : "P1: the effect happened twice";
 }
 
+/** P2: a transactional effect commits if and only if its receipt does; so nobody is ever in doubt. */
+function transactionFault({ terms }: Scenario, { kase, effects }: World): string | undefined {
+  if (terms.class !== "transactional") return undefined;
+  if (kase.state === "IN_DOUBT") return "P2: a transactional effect is in doubt";
+  const receipts = kase.state === "SETTLED" ? 1 : 0;
+  return effects === receipts
+    ? undefined
+    : `P2: the effect was committed ${effects} times, and its receipt ${receipts} times`;
+}
+
 /** P5: a case that may run anew, or ended without effect, has no start that nobody knows the end of. */
-function doubtFault({ kase, runs, effects }: World): string | undefined {
+function doubtFault({ terms }: Scenario, { kase, runs, effects }: World): string | undefined {
   if (kase.state === "SETTLED" && effects === 0) return "P5: a receipt for what did not happen";
   if (kase.state !== "FINAL" && kase.state !== "VOID") return undefined;
   if (effects > 0) return `P5: it happened, and the case is ${kase.state}`;
-  const unknown = runs.some((run) => isStarted(run) && !run.proved);
+  // What was not committed is known not to have happened.
+  const isKnown = terms.class === "transactional";
+  const unknown = !isKnown && runs.some((run) => isStarted(run) && !run.proved);
   return unknown
     ? `P5: an unknown outcome was taken for "did not happen": ${kase.state}`
     : undefined;

@@ -70,6 +70,7 @@ export const executionBugs: readonly Bug[] = [
             fence: before.claim.fence,
             reason: "old",
             final: true,
+            retryAt: null,
           })
         : transition(before, event),
   },

@@ -44,6 +44,7 @@ export const freed = (kase: Executing | InDoubt): Final => ({
   ...kase,
   state: "FINAL",
   past: { claim: kase.claim, reason: "planted" },
+  runAt: null,
 });
 
 export const isHeld = (kase: Case): kase is Executing | InDoubt =>
@@ -78,6 +79,7 @@ export const finalAs = (
   ...before,
   state: "FINAL",
   past: null,
+  runAt: null,
 });
 
 export const approvedBy = (event: Of<"approve">, actor: string): Event => ({ ...event, by: actor });

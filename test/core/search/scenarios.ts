@@ -8,7 +8,7 @@ import {
   unanimous,
 } from "../../../src/core/policy.ts";
 import type { Signal } from "../../../src/core/signal.ts";
-import { idempotent, keyed, opaque, probeable } from "../samples.ts";
+import { idempotent, keyed, opaque, probeable, transactional } from "../samples.ts";
 import type { Opening, Scenario } from "./world.ts";
 
 const twoAndAStranger = [
@@ -29,6 +29,7 @@ const plain: Scenario = {
   people: [],
   decisions: [],
   withdraw: true,
+  queued: [],
 };
 
 /** One message: a source's vote, said at an instant of its own. */
@@ -93,6 +94,41 @@ export const scenarios = {
   },
   probeable: { ...plain, name: "probeable", terms: probeable(1), ticks: 3, claims: 4 },
   idempotent: { ...plain, name: "idempotent", terms: idempotent },
+  transactional: { ...plain, name: "transactional", terms: transactional, ticks: 3 },
+  keyedThenTransactional: {
+    ...plain,
+    name: "keyed, where a later release declares it transactional",
+    terms: keyed(2),
+    ticks: 3,
+    workers: [
+      { requestId: "r1", payload: "p" },
+      { requestId: "r2", payload: "p", declares: transactional },
+    ],
+  },
+  queued: { ...plain, name: "queued by the first to claim it, or by nobody", queued: ["r1"] },
+  queuedTransactional: {
+    ...plain,
+    name: "queued, transactional",
+    terms: transactional,
+    queued: ["r1", "r2"],
+  },
+  queuedFirst: deliberating(
+    "queued as it is opened, and decided",
+    {},
+    { decisions: ["YES", "NO"], ticks: 2, claims: 2, withdraw: true, queued: ["pat", "r9"] },
+  ),
+  queuedLater: deliberating(
+    "decided, and queued before or after",
+    { intent: false },
+    {
+      decisions: ["YES", "NO"],
+      signals: [says("a", "YES", 1)],
+      ticks: 2,
+      claims: 2,
+      withdraw: true,
+      queued: ["r9"],
+    },
+  ),
   voted: deliberating(
     "voted, 2 of 3 sources",
     { policy: threshold({ share: 0.66, quorum: 3, weights: { a: 1, b: 1, c: 1 } }), intent: false },

@@ -1,9 +1,9 @@
 import type { Case } from "../../../src/core/case.ts";
-import { absent, event, intent, open } from "../samples.ts";
+import { absent, event, open } from "../samples.ts";
 import { actionsOf } from "./actions.ts";
 import { fault } from "./checker.ts";
 import { noHeard } from "./hearing.ts";
-import { type Action, keyOf, type Machine, type Scenario, type World } from "./world.ts";
+import { type Action, intentOf, keyOf, type Machine, type Scenario, type World } from "./world.ts";
 
 export interface Searched {
   /** Different worlds met. */
@@ -57,7 +57,8 @@ function traceTo(
   return trace;
 }
 
-function initial({ opening }: Scenario, machine: Machine): World {
+function initial(scenario: Scenario, machine: Machine): World {
+  const { opening } = scenario;
   const blank: World = {
     now: 0,
     kase: absent,
@@ -72,7 +73,11 @@ function initial({ opening }: Scenario, machine: Machine): World {
   };
   if (opening === null) return blank;
   const { policy, outcomes, allow } = opening;
-  const happening = open(policy, { outcomes, allow, intent: opening.intent ? intent("p") : null });
+  const happening = open(policy, {
+    outcomes,
+    allow,
+    intent: opening.intent ? intentOf(scenario, "pat", "p") : null,
+  });
   const answer = machine(absent, event(happening, { by: "pat" }));
   if (!answer.ok) throw new Error(`the world can't be opened: ${answer.refusal}`);
   return { ...blank, kase: answer.next, bound: opening.intent ? "p" : null };

@@ -1,4 +1,4 @@
-import type { Absent, Case, Claim } from "../../../src/core/case.ts";
+import type { Absent, Case, Claim, Intent } from "../../../src/core/case.ts";
 import type { Event } from "../../../src/core/event.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { EffectTerms } from "../../../src/core/receipt.ts";
@@ -6,6 +6,7 @@ import type { Transition } from "../../../src/core/refusal.ts";
 import type { Signal } from "../../../src/core/signal.ts";
 import type { Approval, Decision } from "../../../src/core/verdict.ts";
 import type { NaiveVerdict } from "../../../src/testing/simulation/naive-verdict.ts";
+import { intent, queued } from "../samples.ts";
 
 /** What is searched: the reducer, or a planted bug in its place. */
 export type Machine = (before: Case | Absent, event: Event) => Transition;
@@ -29,6 +30,8 @@ export interface Scenario {
   readonly people: readonly string[];
   readonly decisions: readonly string[];
   readonly withdraw: boolean;
+  /** The requests that ask for a worker to run it; "pat" is who opens it. */
+  readonly queued: readonly string[];
 }
 
 export interface Worker {
@@ -101,6 +104,10 @@ export interface Action {
 export const withRun = (world: World, index: number, change: Partial<Run>): readonly Run[] =>
   world.runs.map((run, at) => (at === index ? { ...run, ...change } : run));
 
+/** What a request brings, as it asks for it. */
+export const intentOf = (scenario: Scenario, asker: string, payload: Payload): Intent =>
+  scenario.queued.includes(asker) ? queued(payload, asker) : intent(payload);
+
 /** Could this run still change the world? */
 export const mayLand = (run: Run): boolean =>
   run.flight === "live" || (run.flight === "none" && run.phase === "claimed");
@@ -139,7 +146,7 @@ function caseKey(kase: Case | Absent, isKeyed: boolean): string {
   const key = (claim: Claim) => `${claim.fence}${terms(claim)}${earlier(claim)}:${age(claim)}`;
   switch (kase.state) {
     case "FINAL":
-      return kase.past === null ? "F" : `F${key(kase.past.claim)}`;
+      return `F${kase.past === null ? "" : key(kase.past.claim)}${kase.runAt}`;
     case "EXECUTING":
       return `E${key(kase.claim)}:${kase.leaseUntil}`;
     case "IN_DOUBT":
@@ -159,7 +166,7 @@ function caseKey(kase: Case | Absent, isKeyed: boolean): string {
 
 function deliberationKey(kase: Case | Absent): string {
   if (!("intent" in kase)) return "";
-  const bound = kase.intent?.fingerprint ?? "";
+  const bound = `${kase.intent?.fingerprint ?? ""}${kase.intent?.queued ?? ""}`;
   if (kase.deliberation === null) return `${bound}`;
   const { signals, late, approvals, decision, verdict } = kase.deliberation;
   const ids = (some: readonly Signal[]) =>

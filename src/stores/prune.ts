@@ -1,10 +1,24 @@
 import { limits } from "../core/limits.ts";
 import type { PruneQuery, Step } from "../core/store.ts";
-import type { FinishedPage, FinishedQuery } from "./sqlite-read.ts";
 import { type Finished, tombstoneOf } from "./tombstone.ts";
 
 /** Places looked at in one go, so that the event loop turns in between. */
 const span = 500;
+
+/** The finished cases of a namespace behind a place. */
+export interface FinishedQuery {
+  readonly namespace: string;
+  readonly before: number;
+  readonly after: number;
+  /** Places to look at, or cases to find: so much in one go. */
+  readonly span: number;
+}
+
+export interface FinishedPage {
+  readonly items: readonly (Finished & { readonly place: number })[];
+  /** Where to go on; null: there is no more. */
+  readonly next: number | null;
+}
 
 export interface PruneActions {
   finished(query: FinishedQuery): Promise<FinishedPage>;
