@@ -16,7 +16,7 @@ export type { Pglite, PostgresClient, PostgresPool, PostgresQueries } from "./po
 export interface PostgresStoreOptions {
   /**
    * A Pool of `pg`, or a PGlite. It stays the caller's, and is not ended with the store. The store
-   * takes up to four connections at a time, and one to listen while somebody waits.
+   * takes up to six connections at a time, and one to listen while somebody waits.
    */
   readonly pool: PostgresPool | Pglite;
   /** The schema that the tables are kept in; made where there is none. Default `safeagent`. */
