@@ -1,12 +1,19 @@
 import { debian } from "../test/postgres/servers/binaries.ts";
 import type { Arm, Campaign, CampaignOptions, Findings } from "./campaign.ts";
 import { crashes } from "./postgres/crashes.ts";
+import { cutTransactions } from "./postgres/cut-transactions.ts";
 import { failovers } from "./postgres/failovers.ts";
 import { lostCommits } from "./postgres/lost-commits.ts";
 import { armOf, type Part } from "./postgres/play.ts";
 import { storms } from "./postgres/storms.ts";
 
-const parts: readonly Part[] = [...lostCommits, ...crashes, ...failovers, ...storms];
+const parts: readonly Part[] = [
+  ...lostCommits,
+  ...crashes,
+  ...failovers,
+  ...storms,
+  ...cutTransactions,
+];
 
 /** Parts that are played side by side: most of each is waiting for a disk or a server. */
 const atOnce = 2;
@@ -15,7 +22,7 @@ const atOnce = 2;
 export const postgres: Campaign = {
   name: "postgres",
   about:
-    "Real PostgreSQL servers under load: commits whose request or answer is lost, crashes, failovers to a standby, and many processes that ask for the same cases. Effects are counted outside of the database. No acknowledged receipt may be lost, no effect doubled, and none be in doubt whose process lives.",
+    "Real PostgreSQL servers under load: commits whose request or answer is lost, crashes, failovers to a standby, many processes that ask for the same cases, and processes killed in effects that write to the guard's own database. All other effects are counted outside of the database. No acknowledged receipt may be lost, no effect doubled, and none be in doubt whose process lives.",
   hindrance,
   run,
 };
