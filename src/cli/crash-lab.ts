@@ -24,7 +24,7 @@ export function crashLab(): Command {
   return new Command("crash-lab")
     .summary("kill and stop real workers around your store, and judge what came of it (1 min)")
     .description(
-      "Real processes around a real store: killed at named points and at random times, stopped past\ntheir leases. A process outside counts what really happened, and a checker that knows nothing of\nthe guard judges. Three naive registries go through the same, and have to fail.",
+      "Real processes around a real store: killed at named points and at random times, stopped past their leases. A process outside counts what really happened, and a checker that knows nothing of the guard judges. Three naive registries go through the same, and have to fail.",
     )
     .option(
       "--store <address>",
