@@ -14,7 +14,10 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   stores: ["core"],
   "index.ts": ["guard", "stores", "core"],
   testing: ["index.ts", "core"],
-  cli: ["index.ts", "stores", "testing"],
+  adapters: ["index.ts"],
+  http: ["index.ts"],
+  "mcp-proxy": ["index.ts"],
+  cli: ["index.ts", "stores", "testing", "mcp-proxy"],
 };
 
 const token = /"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`|\/\/.*|\/\*[\s\S]*?\*\//g;
@@ -107,6 +110,24 @@ const rules: readonly (readonly [name: string, rule: Rule, broken: Tree, says: s
     "testing/faults.ts imports guard/commit.ts",
   ],
   [
+    "adapters import only index.ts",
+    keepsTo("adapters"),
+    bad("adapters/ai-sdk.ts", 'import { x } from "../core/json.ts";'),
+    "adapters/ai-sdk.ts imports core/json.ts",
+  ],
+  [
+    "http imports only index.ts",
+    keepsTo("http"),
+    bad("http/answer.ts", 'import { x } from "../adapters/tool.ts";'),
+    "http/answer.ts imports adapters/tool.ts",
+  ],
+  [
+    "mcp-proxy imports only index.ts",
+    keepsTo("mcp-proxy"),
+    bad("mcp-proxy/gate.ts", 'import { x } from "../http/answer.ts";'),
+    "mcp-proxy/gate.ts imports http/answer.ts",
+  ],
+  [
     "cli imports neither core nor guard",
     keepsTo("cli"),
     bad("cli/list.ts", 'const { transition } = await import("../core/transition.ts");'),
@@ -133,21 +154,23 @@ const rules: readonly (readonly [name: string, rule: Rule, broken: Tree, says: s
     "core/a.ts > core/b.ts > core/c.ts > core/a.ts",
   ],
   [
-    "node: only in guard/platform.ts, stores and cli",
+    "node: only in guard/platform.ts, stores, mcp-proxy and cli",
     importRule(
       (from, to) =>
-        to.startsWith("package node:") && !/^(guard\/platform\.ts|stores\/|cli\/)/.test(from),
+        to.startsWith("package node:") &&
+        !/^(guard\/platform\.ts|stores\/|mcp-proxy\/|cli\/)/.test(from),
     ),
     bad("guard/execute.ts", 'import { hash } from "node:crypto";'),
     "guard/execute.ts imports package node:crypto",
   ],
   [
-    "packages only in cli, and there only commander",
+    "packages only in cli, and there only commander; LangChain's messages in its adapter",
     importRule(
       (from, to) =>
         isPackage(to) &&
         !to.startsWith("package node:") &&
-        !(room(from) === "cli" && to === "package commander"),
+        !(room(from) === "cli" && to === "package commander") &&
+        !(from === "adapters/langchain.ts" && to.startsWith("package @langchain/core/")),
     ),
     bad("stores/sqlite.ts", 'import { Command } from "commander";'),
     "stores/sqlite.ts imports package commander",

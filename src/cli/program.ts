@@ -3,6 +3,8 @@ import { Command, CommanderError } from "commander";
 import { crashLab } from "./crash-lab.ts";
 import { demo } from "./demo.ts";
 import { exits, failureOf } from "./failure.ts";
+import { mcp } from "./mcp.ts";
+import { review } from "./review.ts";
 
 /** Runs what a command line says; answers the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -38,7 +40,9 @@ function commands(): Command {
     .showHelpAfterError("(safeagent --help shows what there is)")
     // Commander would end the process itself, with 1 for wrong usage.
     .exitOverride();
-  for (const verb of [demo(), crashLab()]) program.addCommand(verb.copyInheritedSettings(program));
+  for (const verb of [mcp(), review("approve"), review("deny"), demo(), crashLab()]) {
+    program.addCommand(verb.copyInheritedSettings(program));
+  }
   return program;
 }
 

@@ -63,15 +63,20 @@ export function expectedOf(program: string): readonly string[] {
   });
 }
 
-const faces: Readonly<Record<string, string>> = {
-  safeagent: "src/index.ts",
-  "safeagent/sqlite": "src/stores/sqlite.ts",
-  "safeagent/testing": "src/testing/index.ts",
-};
+/** What the package offers, by its name: the source of each. */
+const faces: ReadonlyMap<string, string> = new Map(
+  Object.entries(
+    (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { exports: object }).exports,
+  ).flatMap(([name, face]) => {
+    const built = (face as { readonly default?: string }).default;
+    const source = built?.replace("./dist/", "src/").replace(/\.js$/, ".ts");
+    return source === undefined ? [] : [[`safeagent${name.slice(1)}`, source]];
+  }),
+);
 
 function overSources(program: string): string {
-  return program.replace(/ from "(safeagent(?:\/\w+)?)";/g, (whole, name: string) => {
-    const path = faces[name];
+  return program.replace(/ from "(safeagent(?:\/[\w-]+)?)";/g, (whole, name: string) => {
+    const path = faces.get(name);
     return path === undefined ? whole : ` from ${JSON.stringify(join(root, path))};`;
   });
 }

@@ -1,0 +1,130 @@
+import type { Guard } from "../index.ts";
+import { type Body, type BodyFault, bodyOfBytes, readBody } from "./body.ts";
+import { hand, notPerformedHeader } from "./effect.ts";
+import { type Asked, admit, exchange, type Handled } from "./exchange.ts";
+import { type Answer, answerOf, bodiless } from "./kept.ts";
+import { type IdempotencyOptions, type Settings, settingsOf } from "./settings.ts";
+
+/** What a fetch server calls. */
+export type Next = (request: Request) => Response | Promise<Response>;
+
+/**
+ * Guards fetch handlers by the `Idempotency-Key` header: a request runs its handler once per key, and
+ * every retry gets the same answer.
+ *
+ * @throws GuardError `invalid_request` for wrong options
+ * @example
+ * const once = idempotent(guard, { principal: (request) => userOf(request) });
+ * serve((request) => once(request, app.fetch));
+ */
+export function idempotent(
+  guard: Guard,
+  options: IdempotencyOptions<Request>,
+): (request: Request, next: Next) => Promise<Response> {
+  const settings = settingsOf(guard, options);
+  return (request, next) =>
+    overFetch({
+      settings,
+      request,
+      fetched: request,
+      body: () => bodyOfFetch(request, settings),
+      next: async () => ({ response: await next(request) }),
+      through: () => next(request),
+    });
+}
+
+/**
+ * The same around one handler: a Next route handler, a worker's `fetch`. What it is called with
+ * beside the request is handed on.
+ *
+ * @example export const POST = withIdempotency(guard, { principal }, async (request) => Response.json(await refund(request)));
+ */
+export function withIdempotency<R extends Request, Rest extends readonly unknown[]>(
+  guard: Guard,
+  options: IdempotencyOptions<R>,
+  handler: (request: R, ...rest: Rest) => Response | Promise<Response>,
+): (request: R, ...rest: Rest) => Promise<Response> {
+  const settings = settingsOf(guard, options);
+  return (request, ...rest) =>
+    overFetch({
+      settings,
+      request,
+      fetched: request,
+      body: () => bodyOfFetch(request, settings),
+      next: async () => ({ response: await handler(request, ...rest) }),
+      through: () => handler(request, ...rest),
+    });
+}
+
+export interface Passage<R> {
+  readonly settings: Settings<R>;
+  /** What the framework calls the request. */
+  readonly request: R;
+  readonly fetched: Request;
+  readonly body: Asked["body"];
+  /** Runs the handler. */
+  readonly next: () => Promise<{ readonly response: Response; readonly error?: unknown }>;
+  /** Runs it unguarded. */
+  readonly through: () => Response | Promise<Response>;
+}
+
+export async function overFetch<R>(passage: Passage<R>): Promise<Response> {
+  const { settings, request, fetched, body, next, through } = passage;
+  const field = fetched.headers.get("idempotency-key");
+  const asked: Asked = {
+    method: fetched.method,
+    url: fetched.url,
+    contentType: fetched.headers.get("content-type"),
+    // Repeated headers come here as one, with a comma between: no key has one outside of quotes.
+    keyFields: field === null ? [] : [field],
+    body,
+  };
+  const admission = admit(settings, asked);
+  if (admission === "unguarded") return through();
+  if (admission instanceof Response) return admission;
+  let own: Response | undefined;
+  const reply = await exchange(settings, request, { ...asked, ...admission }, async (effect) => {
+    hand(fetched, effect);
+    const { response, error } = await next();
+    const handled: Handled = { answer: await answerOf(response, effect.signal), error };
+    own = again(response, handled.answer);
+    return handled;
+  });
+  return reply === "own" && own !== undefined ? own : (reply as Response);
+}
+
+/** A response whose body was read, as it was. */
+function again({ statusText }: Response, { status, headers, body }: Answer): Response | undefined {
+  if (typeof body === "string") return undefined;
+  const rest = new Headers(headers);
+  rest.delete(notPerformedHeader);
+  const content = body === null || bodiless.has(status) ? null : new Uint8Array(body);
+  return new Response(content, { status, statusText, headers: rest });
+}
+
+/** The handler reads the request's own body; this reads a copy, so that nothing is taken from it. */
+export async function bodyOfFetch(
+  request: Request,
+  settings: Settings<never>,
+): Promise<Body | BodyFault> {
+  if (request.bodyUsed) return "body_unreadable";
+  if (request.body === null) return null;
+  const reader = request.clone().body?.getReader();
+  if (reader === undefined) return null;
+  const bytes = await readBody(
+    {
+      next: async () => {
+        const piece = await reader.read();
+        return piece.done ? undefined : piece.value;
+      },
+      stop: () => {
+        // A branch of a body ends where both have: neither is waited for.
+        for (const end of [reader.cancel(), request.body?.cancel()]) end?.catch(() => undefined);
+      },
+    },
+    settings,
+  );
+  return typeof bytes === "string"
+    ? bytes
+    : bodyOfBytes(bytes, request.headers.get("content-type"));
+}
