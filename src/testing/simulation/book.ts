@@ -32,6 +32,8 @@ export interface Book {
   decided: NaiveVerdict | null;
   /** Up to which claim the callee refuses to do it: from then on "it did not happen" is true for good. */
   refusedUpTo: number;
+  /** Up to which claim it is committed, and true, that it did not happen: also of a start that comes late. */
+  clearedUpTo: number;
   /** True words that were given about the standing doubt. */
   readonly words: { probeSaidAbsent: number; personSaidAbsent: number };
 }
@@ -88,6 +90,7 @@ export function newBook(setting: CaseSetting): Book {
     },
     decided: null,
     refusedUpTo: 0,
+    clearedUpTo: 0,
     words: { probeSaidAbsent: 0, personSaidAbsent: 0 },
   };
 }

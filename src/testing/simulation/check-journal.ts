@@ -169,8 +169,8 @@ export function keep(book: Book, { next, event }: Landing): void {
   if (event.type === "claim" && next.state === "EXECUTING") book.claims.add(next.claim.fence);
   if (event.type === "settle" || event.type === "late_result") book.results.add(event.fence);
   if (event.type === "release") clear(book, event.fence, event.fence);
-  if (event.type === "probed" && event.found.answer === "absent") clear(book, 0, event.fence);
-  if (event.type === "resolve" && !event.happened) clear(book, 0, event.fence);
+  if (event.type === "probed" && event.found.answer === "absent") clearUpTo(book, event.fence);
+  if (event.type === "resolve" && !event.happened) clearUpTo(book, event.fence);
   if (!isOver) hear(book, event);
 }
 
@@ -178,6 +178,11 @@ function clear(book: Book, from: number, to: number): void {
   for (const attempt of book.attempts) {
     if (attempt.fence >= from && attempt.fence <= to) attempt.cleared = true;
   }
+}
+
+function clearUpTo(book: Book, fence: number): void {
+  book.clearedUpTo = Math.max(book.clearedUpTo, fence);
+  clear(book, 0, fence);
 }
 
 /** P6, P7: the verdict is made of the set of voices, here by the naive reference. */

@@ -85,6 +85,7 @@ export function createWitness(cases: readonly CaseSetting[]): Witness {
         (call) => call.caseId === caseId && call.life === life && call.requestId === requestId,
       );
       if (callers.length === 1 && !sweeping.has(life)) attempt.caller = callers[0] ?? null;
+      attempt.cleared = attempt.fence <= book.clearedUpTo;
       book.attempts.push(attempt);
       blame(startFault(book, attempt));
     },
