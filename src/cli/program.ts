@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { cases } from "./cases.ts";
 import { crashLab } from "./crash-lab.ts";
 import { demo } from "./demo.ts";
 import { exits, failureOf } from "./failure.ts";
 import { mcp } from "./mcp.ts";
+import { resolve } from "./resolve.ts";
 import { review } from "./review.ts";
 
 /** Runs what a command line says; answers the exit code. */
@@ -40,7 +42,8 @@ function commands(): Command {
     .showHelpAfterError("(safeagent --help shows what there is)")
     // Commander would end the process itself, with 1 for wrong usage.
     .exitOverride();
-  for (const verb of [mcp(), review("approve"), review("deny"), demo(), crashLab()]) {
+  const asked = [cases(), review("approve"), review("deny"), resolve()];
+  for (const verb of [mcp(), ...asked, demo(), crashLab()]) {
     program.addCommand(verb.copyInheritedSettings(program));
   }
   return program;
