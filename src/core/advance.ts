@@ -87,7 +87,7 @@ export function claimed(
       by: event.by,
       requestId: event.requestId,
       // While an earlier run is in doubt, its terms hold: they are what makes a repeat harmless.
-      // So they are never transactional then: nothing transactional is ever in doubt.
+      // So they are never transactional then: nothing transactional is ever repeated in doubt.
       terms: earlier === null || earlier.doubt === null ? event.terms : earlier.claim.terms,
       startedAt: event.at,
       firstStartedAt: earlier?.claim.firstStartedAt ?? event.at,
@@ -111,7 +111,8 @@ export function renewed(before: Executing, event: Of<"renew">): Executing {
 /**
  * Nothing is known of how a claim ended. What a transaction wrote without its receipt was not
  * committed, and once this step is it can't be: its own compares a version that has passed. No such
- * claim hides an earlier doubt: the terms would be that one's.
+ * claim hides an earlier doubt: the terms would be that one's. Unless the effect has ended it itself:
+ * then nobody knows what was committed.
  */
 export function lost(
   before: Executing,
@@ -119,12 +120,14 @@ export function lost(
   error: string | null,
   occasion: Occasion,
 ): InDoubt | Final {
-  return before.claim.terms.class === "transactional"
+  return before.claim.terms.class === "transactional" && reason !== "ended_itself"
     ? released(before, error ?? uncommitted[reason], occasion)
     : doubted(before, reason, error, occasion);
 }
 
-const uncommitted: { readonly [Reason in DoubtReason]: string } = {
+const uncommitted: {
+  readonly [Reason in Exclude<DoubtReason, "ended_itself">]: string;
+} = {
   lease_ended: "its lease ended; what it wrote was not committed",
   threw: "it threw; what it wrote was not committed",
   timed_out: "it did not end in its time; what it wrote was not committed",
@@ -169,7 +172,7 @@ export function mayRunAgain(before: InDoubt, at: number): boolean {
     case "idempotent":
       return true;
     case "transactional":
-      // Never in doubt.
+      // In doubt only where it was done outside of its transaction.
       return false;
   }
 }

@@ -139,7 +139,9 @@ export type DoubtReason =
   /** The effect threw something that doesn't say whether it happened. */
   | "threw"
   /** The effect did not end in its time. */
-  | "timed_out";
+  | "timed_out"
+  /** A transactional effect ended its transaction itself: its receipt is not in it. */
+  | "ended_itself";
 
 export interface Settled extends Common {
   readonly state: "SETTLED";

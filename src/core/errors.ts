@@ -68,6 +68,8 @@ export interface GuardErrorOptions {
   readonly first?: string;
   /** What `wrap` holds back: the whole outcome, where the code is `held`. */
   readonly outcome?: Outcome;
+  /** Of a store's error: waiting won't mend it, a person must. */
+  readonly lasting?: boolean;
   readonly cause?: unknown;
 }
 
@@ -92,6 +94,8 @@ export class GuardError extends Error {
   /** Where this code is explained, in the package. */
   readonly docs: string;
   readonly outcome: Outcome | undefined;
+  /** Whether the store can't be used until a person has done what `next` says: it is not tried again by itself. */
+  readonly lasting: boolean;
   constructor(code: GuardErrorCode, facts: string, options: GuardErrorOptions = {}) {
     const held = options.outcome?.status === "settled" ? undefined : options.outcome;
     const effect = held?.effect ?? options.effect ?? "none";
@@ -109,6 +113,7 @@ export class GuardError extends Error {
     this.forModel = held?.forModel ?? options.forModel ?? modelText(code, effect);
     this.docs = `${docsPage}#${code}`;
     this.outcome = options.outcome;
+    this.lasting = options.lasting ?? false;
     Object.defineProperty(this, marker, { value: true });
   }
 }

@@ -64,9 +64,16 @@ export interface Store {
    * the steps that it commits land together at the end, or not at all where the work throws. Left out
    * by a store that has no transactions to share.
    *
-   * Where the end of the transaction failed, it may have landed: throws `store_unavailable`.
+   * Where the end of the transaction failed, it may have landed: throws `store_unavailable`. Where it
+   * throws before the work was called, nothing was begun.
+   *
+   * @param wait its signal gives up the wait for a turn, with `store_contended`; from the begin of the
+   *   work on it does nothing
    */
-  transaction?<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>;
+  transaction?<T>(
+    work: (tx: StoreTransaction) => Promise<T>,
+    wait?: { readonly signal?: AbortSignal },
+  ): Promise<T>;
 
   /**
    * The same over a transaction that the caller has begun, and ends himself.
@@ -88,9 +95,25 @@ export interface StoreTransaction {
    * end, since the whole database waits meanwhile.
    */
   readonly isSync: boolean;
+  /** The store's time, told without leaving the transaction: who holds a connection must not wait for another. */
+  now(): number | Promise<number>;
   read(ids: ReadIds): Promise<Reading>;
-  /** As the store's; nothing is acknowledged before the transaction has ended. */
+  /**
+   * As the store's; nothing is acknowledged before the transaction has ended. What was refused, or
+   * failed in the store, leaves no trace, and the transaction goes on. Several may be in flight.
+   *
+   * Throws `invalid_request`, and writes nothing, where the transaction can't be written in any more:
+   * a statement in it has failed, or somebody has ended it, and may have begun another one. `ended`
+   * tells what became of it.
+   */
   commit(steps: readonly Step[]): Promise<boolean>;
+  /**
+   * What became of a transaction that the store has begun, whoever ended it. `open`: nobody has, and
+   * the store will. Undefined: nobody knows. To be asked before the work is over, and when nothing
+   * else is done in it any more; a transaction in which a statement has failed is rolled back by it.
+   * Left out where the caller has begun it.
+   */
+  ended?(): Promise<"open" | "committed" | "rolled_back" | undefined>;
 }
 
 export interface ReadIds {
@@ -181,8 +204,10 @@ export function dueAt(kase: Case): number | null {
     case "EXECUTING":
       return kase.leaseUntil;
     case "IN_DOUBT":
-      // An opaque effect waits for a person, and no sweep can help it.
-      return kase.claim.terms.class === "opaque" ? null : (kase.doubt.probeAt ?? kase.doubt.since);
+      // These wait for a person, and no sweep can help them.
+      return kase.claim.terms.class === "opaque" || kase.claim.terms.class === "transactional"
+        ? null
+        : (kase.doubt.probeAt ?? kase.doubt.since);
     case "FINAL":
       return kase.runAt;
     case "SETTLED":

@@ -1,4 +1,5 @@
 import type { Executing } from "../core/case.ts";
+import { isGuardError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { Platform } from "./platform.ts";
 
@@ -23,4 +24,11 @@ export function retryAt(
   platform: Platform,
 ): number | null {
   return intent.queued === null ? null : at + spread(pauseAfter(claim.fence), platform);
+}
+
+/** Whether it may be well again after a while; of what is not the guard's error, nobody knows. */
+export function mayPass(error: unknown): boolean {
+  if (!isGuardError(error)) return true;
+  if (error.lasting) return false;
+  return error.code === "store_unavailable" || error.code === "store_contended";
 }

@@ -27,6 +27,7 @@ import type { KnownAction } from "./stored-ask.ts";
 import { createTransact } from "./transact.ts";
 import { createVerify } from "./verify.ts";
 import { createWaiting } from "./waiting.ts";
+import { createWork } from "./work.ts";
 import { wrapped } from "./wrap.ts";
 
 /**
@@ -65,7 +66,7 @@ export function guardOver(
     createLedger({
       ...told,
       store: {
-        now: () => store.now(),
+        now: () => tx.now(),
         read: (ids) => tx.read(ids),
         commit: (steps) => tx.commit(steps),
         history: (space, caseId) => store.history(space, caseId),
@@ -157,18 +158,7 @@ export function guardOver(
 
     reconcile: () => sweep(undefined, false),
 
-    async work({ actions, signal, everyMs = Math.ceil(leaseMs / 3), concurrency } = {}) {
-      const only = actions && new Set(actions.map(({ action }) => action));
-      span("everyMs", everyMs, 1);
-      const atOnce = concurrency ?? defaults.concurrency;
-      span("concurrency", atOnce, 1, {}, limits.workersAtOnce);
-      const queue = workQueue({ only, concurrency: atOnce, everyMs, signal });
-      while (signal?.aborted !== true && closing === undefined) {
-        await sweep(only, true).catch((error: unknown) => report("failed", "sweep", error));
-        await waiting.rest(everyMs * (0.75 + platform.jitter() / 2), signal);
-      }
-      await queue;
-    },
+    work: createWork({ ...looking, sweep, workQueue, waiting, platform, leaseMs }),
 
     async receipt(requestId) {
       const id = name("requestId", requestId) as RequestId;
@@ -201,7 +191,7 @@ export function guardOver(
       closing ??= (async () => {
         waiting.close();
         await perform.idle();
-        await debts.close();
+        for (const error of await debts.close()) report("failed", "close", error);
         await closeStore();
       })();
       return closing;

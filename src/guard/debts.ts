@@ -5,8 +5,8 @@ import type { Platform } from "./platform.ts";
 export interface Debts {
   /** `pay` answers by returning; whatever it throws, it is tried again, a little later each time. */
   owe(pay: () => Promise<void>): void;
-  /** Tries everything once more, and gives up what still fails. */
-  close(): Promise<void>;
+  /** Tries everything once more, and gives up what still fails: answers why, an error each. */
+  close(): Promise<readonly unknown[]>;
 }
 
 const firstPauseMs = 20;
@@ -24,8 +24,7 @@ export function createDebts(platform: Platform): Debts {
       await pay();
       open.delete(pay);
     } catch (error) {
-      if (isGuardError(error) && !isStoreTrouble(error)) {
-        // The store is well and says no: asking again won't change it.
+      if (isRefusal(error)) {
         open.delete(pay);
         return;
       }
@@ -43,8 +42,16 @@ export function createDebts(platform: Platform): Debts {
     },
     async close() {
       closed = true;
-      await Promise.allSettled([...open].map((pay) => pay()));
+      const tried = await Promise.allSettled([...open].map((pay) => pay()));
       open.clear();
+      return tried
+        .flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []))
+        .filter((error) => !isRefusal(error));
     },
   };
+}
+
+/** The store is well and says no: asking again won't change it, and nothing is owed any more. */
+function isRefusal(error: unknown): boolean {
+  return isGuardError(error) && !isStoreTrouble(error);
 }

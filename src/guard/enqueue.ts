@@ -133,8 +133,6 @@ export function createEnqueue(options: EnqueueOptions): Enqueueing {
     if (store.within === undefined) {
       throw invalid("This store has no transactions to share: enqueue without one.", asked.content);
     }
-    // The first call makes the store's tables, which can't be done in the caller's transaction.
-    await store.now();
     return put(
       ledgerIn(store.within(tx), () => undefined),
       asked,

@@ -21,9 +21,13 @@ export interface Hooks {
   readonly duplicateEffect?: (kase: CaseSummary, fence: number) => void;
   /** A result came for a case that had been ended without effect: it happened all the same. */
   readonly contradicted?: (kase: CaseSummary, fence: number) => void;
-  /** A probe, a sweep, a look at the queue, a queued case or a background write failed; it will be tried again. */
+  /**
+   * A probe, a sweep, a look at the queue, a queued case or a background write failed; it will be tried
+   * again. Not after `close`: the guard ended owing the store a receipt, or how a claim ended. That case
+   * is in doubt once its lease is over.
+   */
   readonly failed?: (
-    what: "probe" | "sweep" | "queue" | "renewal" | "release",
+    what: "probe" | "sweep" | "queue" | "renewal" | "release" | "close",
     error: unknown,
   ) => void;
 }

@@ -1,5 +1,7 @@
+import { GuardError } from "../core/errors.ts";
 import type { Store, StoreTransaction } from "../core/store.ts";
 import { invalid } from "./ask.ts";
+import { endsTransaction } from "./sql.ts";
 
 /** A transaction's handle in the hands of an effect: as the store gave it out, but for its end. */
 export interface Lent {
@@ -24,11 +26,18 @@ interface Open extends Ongoing {
 
 const lentHandles = new WeakMap<object, Open>();
 
-/** Ends the transaction, or begins another: that is the guard's to do. Savepoints are the effect's own. */
-const endsIt =
-  /^\s*(?:begin|commit|end|abort|start\s+transaction|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b/i;
+/** What ends it without a word of SQL: a client's, a database's or a PGlite transaction's. */
+const closing: ReadonlySet<PropertyKey> = new Set([
+  "release",
+  "end",
+  "close",
+  "rollback",
+  Symbol.dispose,
+  Symbol.asyncDispose,
+]);
 
-const closing: ReadonlySet<PropertyKey> = new Set(["release", "end", "close"]);
+/** What comes of these reaches the transaction, too, and is lent like the handle. */
+const lending: ReadonlySet<PropertyKey> = new Set(["prepare", "createTagStore"]);
 
 export function lend(ongoing: Ongoing): Lent {
   let over = false;
@@ -39,23 +48,28 @@ export function lend(ongoing: Ongoing): Lent {
     if (over) throw invalid("The effect's transaction has ended: `ctx.tx` can't be used any more.");
   };
 
-  const tx = new Proxy(ongoing.transaction.handle as object, {
-    get(target, key) {
-      ensureOpen();
-      const value: unknown = Reflect.get(target, key, target);
-      if (typeof value !== "function") return value;
-      return (...args: unknown[]): unknown => {
-        ensureOpen();
-        if (closing.has(key) || endsIt.test(textOf(args[0]))) {
-          throw invalid(
-            "An effect must not end its transaction: the guard does, with the receipt.",
-          );
-        }
-        return Reflect.apply(value, target, args);
-      };
-    },
-  });
+  const { handle, isSync } = ongoing.transaction;
+  const dialect = isSync ? "sqlite" : "postgres";
+  const ends = (script: string) => endsTransaction(script, dialect);
 
+  /** `reads`: the script in the first argument of a call; elsewhere a text is a value. */
+  const lentOut = (object: object, reads: (first: unknown) => string): object =>
+    new Proxy(object, {
+      get(target, key) {
+        ensureOpen();
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]): unknown => {
+          ensureOpen();
+          if (closing.has(key) || ends(reads(args[0]))) throw notItsToEnd();
+          if (isGone(handle as Telling)) throw gone();
+          const made: unknown = Reflect.apply(value, target, args);
+          return lending.has(key) ? lentOut(made as object, templateOf) : made;
+        };
+      },
+    });
+
+  const tx = lentOut(handle as object, scriptOf);
   lentHandles.set(tx, { ...ongoing, under, isOver: () => over });
   return {
     tx,
@@ -74,10 +88,40 @@ export function lend(ongoing: Ongoing): Lent {
   };
 }
 
-function textOf(statement: unknown): string {
-  if (typeof statement === "string") return statement;
-  const { text } = (statement ?? {}) as { readonly text?: unknown };
-  return typeof text === "string" ? text : "";
+/** What a handle may tell of its transaction: a DatabaseSync, or a client of `pg`. */
+interface Telling {
+  readonly isTransaction?: boolean;
+  getTransactionStatus?(): string | null;
+}
+
+/** The database has rolled it back, by an error. What came now would be committed by itself. */
+function isGone(handle: Telling): boolean {
+  return handle.isTransaction === false || handle.getTransactionStatus?.() === "I";
+}
+
+function gone(): GuardError {
+  return new GuardError("invalid_request", "The database has ended the effect's transaction.", {
+    next: "Let the error that it did so with end the effect.",
+  });
+}
+
+function notItsToEnd(): GuardError {
+  return new GuardError(
+    "invalid_request",
+    "An effect must not end its transaction: the guard does, with the receipt.",
+    { next: "Leave out COMMIT, ROLLBACK and BEGIN. Savepoints are the effect's own." },
+  );
+}
+
+function scriptOf(first: unknown): string {
+  if (typeof first === "string") return first;
+  const { text } = (first ?? {}) as { readonly text?: unknown };
+  return typeof text === "string" ? text : templateOf(first);
+}
+
+/** A tagged template's own text; its values are never read as SQL. */
+function templateOf(first: unknown): string {
+  return Array.isArray(first) && "raw" in first ? first.join(" ? ") : "";
 }
 
 /**

@@ -1,7 +1,9 @@
 import type { Final, Intent } from "../core/case.ts";
 import { limits } from "../core/limits.ts";
 import type { Store } from "../core/store.ts";
-import type { Entrance } from "./ask.ts";
+import type { Entrance, Worker } from "./ask.ts";
+import { unstartedClaims } from "./attempts.ts";
+import { mayPass } from "./backoff.ts";
 import type { Execute } from "./execute.ts";
 import type { Report } from "./hooks.ts";
 import type { Ledger } from "./ledger.ts";
@@ -28,7 +30,10 @@ export interface Shift {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Runs queued cases until the signal is aborted or the guard closes, then waits for those that run. */
+/**
+ * Runs queued cases until the signal is aborted or the guard closes, then waits for those that run.
+ * Rejects where it has never had a look, by an error that no waiting mends.
+ */
 export type WorkQueue = (shift: Shift) => Promise<void>;
 
 type Queued = Final & { readonly intent: Intent };
@@ -44,6 +49,7 @@ export function createQueue(options: QueueOptions): WorkQueue {
   return async ({ only, concurrency, everyMs, signal }) => {
     const running = new Map<string, Promise<void>>();
     let failed = false;
+    let hasLooked = false;
     let ring = new AbortController();
     const hint = () => ring.abort();
     const isOver = () => signal?.aborted === true || waiting.isClosed();
@@ -59,7 +65,10 @@ export function createQueue(options: QueueOptions): WorkQueue {
         // Before the look: what comes while it is made makes another one.
         ring = new AbortController();
         failed = false;
-        const more = await look().catch(failure);
+        const more = await look().catch((error: unknown) => {
+          if (!hasLooked && !mayPass(error)) throw error;
+          failure(error);
+        });
         if (more === true && !failed) continue;
         // Not sooner, however many hints there are: each commit of anybody is one.
         await waiting.rest(limits.queueLookMs, signal);
@@ -94,6 +103,7 @@ export function createQueue(options: QueueOptions): WorkQueue {
         }
         if (batch.length > 0 && (batch.length < due.length || page.next !== null)) more = true;
       }
+      hasLooked = true;
       return more;
     }
 
@@ -105,10 +115,21 @@ export function createQueue(options: QueueOptions): WorkQueue {
       const handled = known.get(kase.intent.action);
       const requestId = kase.intent.queued;
       if (handled === undefined || requestId === null) return;
-      const { terms, worker } = handled;
-      const ask = storedAsk(kase, handled, { requestId, terms, actor, worker });
+      const run = async () => {
+        const { terms } = handled;
+        const worker = await allowed(kase, handled.worker);
+        await execute(storedAsk(kase, handled, { requestId, terms, actor, worker }));
+      };
       const over = () => void running.delete(kase.caseId);
-      running.set(kase.caseId, execute(ask).then(over, failure).then(over));
+      running.set(kase.caseId, run().then(over, failure).then(over));
+    }
+
+    /** A claim whose effect could not be started is no attempt: it may be claimed once more. */
+    async function allowed(kase: Queued, worker: Worker): Promise<Worker> {
+      const claims = (kase.past?.claim.fence ?? 0) + 1;
+      if (claims === 1 || claims < worker.maxAttempts) return worker;
+      const journal = await store.history(namespace, kase.caseId);
+      return { maxAttempts: worker.maxAttempts + unstartedClaims(journal) };
     }
   };
 }

@@ -36,6 +36,15 @@ export interface SweeperOptions {
   readonly known: ReadonlyMap<string, KnownAction>;
 }
 
+/** States that a sweep can do something about. A due FINAL case is a worker's. */
+const attended = [
+  "OPEN",
+  "RESOLVED_PROVISIONAL",
+  "IN_RECONCILIATION",
+  "EXECUTING",
+  "IN_DOUBT",
+] as const;
+
 /**
  * One sweep over what needs attention. `only`: the actions to look after; the rest is only doubted.
  * `isPatient`: what was run again without success is left alone for a while, longer each time.
@@ -55,9 +64,11 @@ export function createSweep(options: SweeperOptions): SweepOnce {
     do {
       const page = await store.list({
         namespace: entrance.namespace,
+        states: attended,
         dueBy: at,
         limit: limits.pageRows,
         ...(after === undefined ? {} : { after }),
+        refused: failure(count),
       });
       const doubts: InDoubt[] = [];
       await each(page.items, 1, count, async (kase) => {
@@ -73,6 +84,13 @@ export function createSweep(options: SweeperOptions): SweepOnce {
     return count;
   };
 
+  function failure(count: Counts) {
+    return (error: unknown) => {
+      count.failed += 1;
+      report("failed", "sweep", error);
+    };
+  }
+
   /** So many at a time; what fails is counted and left to the next sweep. */
   async function each<T>(
     items: readonly T[],
@@ -83,10 +101,7 @@ export function createSweep(options: SweeperOptions): SweepOnce {
     const rest = items.values();
     const worker = async () => {
       for (const item of rest) {
-        await look(item).catch((error: unknown) => {
-          count.failed += 1;
-          report("failed", "sweep", error);
-        });
+        await look(item).catch(failure(count));
       }
     };
     await Promise.all(Array.from({ length: atOnce }, worker));

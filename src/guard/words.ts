@@ -82,6 +82,7 @@ const doubtReasons = {
   lease_ended: "its worker was not heard of again",
   threw: "it ended with an error that does not say whether it happened",
   timed_out: "it did not end in its time",
+  ended_itself: "it ended its transaction itself",
 } as const;
 
 export function inDoubt(kase: InDoubt, mayRunAgain: boolean): HeldOutcome {

@@ -1,5 +1,6 @@
 import { GuardError } from "../core/errors.ts";
 import { stateOf, storeError, unavailable } from "./postgres-errors.ts";
+import { serverTime } from "./postgres-functions.ts";
 
 /** What the store needs of a `pg` Pool. It stays the caller's: the store never ends it. */
 export interface PostgresPool {
@@ -45,6 +46,8 @@ export type Row = Readonly<Record<string, unknown>>;
 
 export interface Connection {
   query(text: string, values?: unknown[]): Promise<readonly Row[]>;
+  /** The store that it must lead to; undefined: none is known yet. */
+  readonly storeId: string | undefined;
   /** The client itself, for the effects that write through it. */
   readonly client: PostgresQueries;
   /**
@@ -52,6 +55,16 @@ export interface Connection {
    * say that the wait for a standby was cancelled: what was acknowledged then may be lost in a failover.
    */
   warned(): boolean;
+  /** Gives it up before its time: it has failed, and keeps its place from another one. */
+  discard(): void;
+}
+
+/** A transaction that was begun here. */
+export interface Begun {
+  /** What the server calls it. */
+  readonly number: string;
+  /** Milliseconds since 1970 by the server's clock. */
+  readonly at: number;
 }
 
 /** What came of a transaction that was committed, and whether the server warned of anything in it. */
@@ -63,28 +76,34 @@ export interface Committed<T> {
 export interface Connections {
   /** A database inside of this process: how durable it is is its own affair, and said where it is made. */
   readonly isEmbedded: boolean;
+  /** How many connections there are. */
+  readonly size: number;
   /** Takes a connection for a while. One that failed in a way that leaves its state unknown is not given back. */
   use<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
   /** The same within a transaction: committed at the end, rolled back where the work throws. */
-  transaction<T>(work: (connection: Connection) => Promise<T>): Promise<Committed<T>>;
+  transaction<T>(work: (connection: Connection, begun: Begun) => Promise<T>): Promise<Committed<T>>;
   /** Takes one to listen on, until it breaks or is let go; undefined: there is none to be had. */
   listen?(channel: string, heard: () => void, broken: () => void): Promise<() => void>;
 }
 
-/**
- * @param timeoutMs for a connection, and for each statement: without an end of its own a call over a
- *   network that swallows packets waits for ever
- * @param inspect looks at each connection that was not used before: it may lead to another server, or
- *   to the same one after a crash
- */
-export function connectionsOf(
-  pool: PostgresPool | Pglite,
-  timeoutMs: number,
-  inspect: (connection: Connection) => Promise<void>,
-): Connections {
-  if (isPool(pool)) return pooled(pool, timeoutMs, inspect);
+export interface ConnectionsOptions {
+  readonly pool: PostgresPool | Pglite;
+  /**
+   * For a connection, and for each statement: without an end of its own a call over a network that
+   * swallows packets waits for ever.
+   */
+  readonly timeoutMs: number;
+  /** The store that all of them must lead to; undefined: none is known yet. */
+  readonly storeId: () => string | undefined;
+  /** Looks at each connection that was not used before: it may lead to another server, or to the same one after a crash. */
+  readonly inspect: (connection: Connection) => Promise<void>;
+}
+
+export function connectionsOf(options: ConnectionsOptions): Connections {
+  const { pool } = options;
+  if (isPool(pool)) return pooled(pool, options);
   if (typeof pool?.query === "function" && typeof pool.transaction === "function") {
-    return single(pool, timeoutMs);
+    return single(pool, options);
   }
   throw new GuardError("invalid_request", "`pool` must be a Pool of `pg`, or a PGlite.");
 }
@@ -95,8 +114,7 @@ function isPool(pool: PostgresPool | Pglite): pool is PostgresPool {
 
 function pooled(
   pool: PostgresPool,
-  timeoutMs: number,
-  inspect: (connection: Connection) => Promise<void>,
+  { timeoutMs, storeId, inspect }: ConnectionsOptions,
 ): Connections {
   const known = new WeakSet<PostgresClient>();
   /** Never one that somebody gave back in the midst of a transaction: a commit in it would be none. */
@@ -120,6 +138,7 @@ function pooled(
   };
   const connections: Connections = {
     isEmbedded: false,
+    size: pool.options?.max ?? usualSize,
     async use(work) {
       const client = await take();
       let warned = false;
@@ -128,12 +147,19 @@ function pooled(
       };
       client.on("notice", heed);
       client.on("error", ignore);
+      const giveBack = once((destroy: boolean) => {
+        client.removeListener("notice", heed);
+        client.removeListener("error", ignore);
+        client.release(destroy);
+      });
       let broken = true;
       try {
         const connection: Connection = {
           client,
           query: (text, values) => timed(client, text, values, timeoutMs),
+          storeId: storeId(),
           warned: () => warned,
+          discard: () => giveBack(true),
         };
         if (!known.has(client)) await inspect(connection);
         known.add(client);
@@ -144,16 +170,14 @@ function pooled(
         broken = breaksConnection(error);
         throw error;
       } finally {
-        client.removeListener("notice", heed);
-        client.removeListener("error", ignore);
-        client.release(broken);
+        giveBack(broken);
       }
     },
     async transaction(work) {
       // What the work throws is told apart: after a rollback the connection is as good as before.
       const ended = await connections.use(async (connection) => {
-        await connection.query("BEGIN");
-        const done = await work(connection).then(
+        const begun = begunBy(await answerOf(connection.client, begin, undefined, timeoutMs));
+        const done = await work(connection, begun).then(
           (result) => ({ result }),
           (error: unknown) => ({ error }),
         );
@@ -166,8 +190,8 @@ function pooled(
       return ended;
     },
   };
-  // Listening holds a connection: an only one is for the work.
-  if (pool.options?.max === 1) return connections;
+  // Listening holds a connection, and so does a transaction: one must be left for the rest.
+  if (connections.size < leastToListen) return connections;
   return {
     ...connections,
     async listen(channel, heard, broken) {
@@ -197,18 +221,22 @@ function pooled(
   };
 }
 
-function single(db: Pglite, timeoutMs: number): Connections {
+function single(db: Pglite, { timeoutMs, storeId }: ConnectionsOptions): Connections {
   const over = (client: PostgresQueries): Connection => ({
     client,
     query: (text, values) => timed(client, text, values, timeoutMs),
+    storeId: storeId(),
     warned: () => false,
+    discard: ignore,
   });
   return {
     isEmbedded: true,
+    size: 1,
     use: (work) => work(over(db)),
     transaction: (work) =>
       db.transaction(async (tx) => {
-        const result = await work(over(tx));
+        await tx.query(isolation);
+        const result = await work(over(tx), begunBy(await tx.query(whatBegan)));
         // Fails where a statement had failed and its error was kept from us: nothing would land then.
         await tx.query("SELECT 1");
         return { result, warned: false };
@@ -220,15 +248,34 @@ function single(db: Pglite, timeoutMs: number): Connections {
   };
 }
 
+/** What `pg` takes where nothing is said. */
+const usualSize = 10;
+const leastToListen = 3;
+
+/** A case that is renewed meanwhile could never be settled from an older view of it. */
+const level = "ISOLATION LEVEL READ COMMITTED";
+const isolation = `SET TRANSACTION ${level}`;
+const whatBegan = `SELECT pg_current_xact_id()::text AS number, ${serverTime} AS at`;
+/** In one round trip. */
+const begin = `BEGIN ${level}; ${whatBegan}`;
+
+/** Several statements are answered one by one: the last answer counts. */
+function begunBy(answer: PostgresAnswer | readonly PostgresAnswer[]): Begun {
+  const row = [answer].flat().at(-1)?.rows[0] as Row | undefined;
+  return { number: textIn(row, "number"), at: numberIn(row, "at") };
+}
+
 /** A connection that somebody else takes care of. */
-export function connectionOver(client: PostgresQueries): Connection {
+export function connectionOver(client: PostgresQueries, storeId: string): Connection {
   return {
     client,
+    storeId,
     async query(text, values) {
       const { rows } = await client.query(text, values);
       return rows as readonly Row[];
     },
     warned: () => false,
+    discard: ignore,
   };
 }
 
@@ -263,17 +310,17 @@ function breaksConnection(error: unknown): boolean {
   return stateOf(error) === undefined || storeError(error).code === "store_unavailable";
 }
 
-function once(work: () => void): () => void {
+function once<A extends unknown[]>(work: (...args: A) => void): (...args: A) => void {
   let done = false;
-  return () => {
+  return (...args) => {
     if (done) return;
     done = true;
-    work();
+    work(...args);
   };
 }
 
 function ignore(): void {
-  // The statement under way fails with the same error.
+  // The statement under way fails with the same error, or there is nothing to be done.
 }
 
 export function numberIn(row: Row | undefined, name: string): number {

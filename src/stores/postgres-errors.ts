@@ -24,7 +24,7 @@ export function isContended(error: unknown): boolean {
  * did not come, or the server went down in the midst of it.
  */
 export function isAmbiguous(error: unknown): boolean {
-  if (isGuardError(error)) return error.code === "store_unavailable";
+  if (isGuardError(error)) return error.code === "store_unavailable" && !error.lasting;
   const state = stateOf(error);
   return state === undefined || state.startsWith("08") || state.startsWith("57P");
 }
@@ -50,12 +50,58 @@ export function isThereAlready(error: unknown): boolean {
   }
 }
 
+/** A table of that name is there, and is not one of ours. */
+export function isOfOtherShape(error: unknown): boolean {
+  switch (stateOf(error)) {
+    case "42703": // undefined_column
+    case "42809": // wrong_object_type
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Nothing was begun, and another try meets the same until a person has done what `next` says. */
+export function lastingError(facts: string, next: string, cause?: unknown): GuardError {
+  return new GuardError("store_unavailable", facts, { next, lasting: true, cause });
+}
+
 /** An error of the server, the driver or the network, in the guard's words. */
 export function storeError(error: unknown): GuardError {
   if (isGuardError(error)) return error;
-  const [code, facts] = meaning(stateOf(error));
   const detail = error instanceof Error && error.message !== "" ? ` (${error.message})` : "";
+  const state = stateOf(error);
+  const lack = lackOf(state);
+  if (lack !== undefined) return lastingError(`${lack.facts}${detail}.`, lack.next, error);
+  const [code, facts] = meaning(state);
   return new GuardError(code, `${facts}${detail}.`, { cause: error });
+}
+
+/** What the server has not got for this role or address, and what a person can do about it. */
+function lackOf(
+  state: string | undefined,
+): { readonly facts: string; readonly next: string } | undefined {
+  // invalid_authorization_specification, invalid_password
+  if (state?.startsWith("28")) {
+    return {
+      facts: "The server doesn't let this role in",
+      next: "Correct the role or the password in the address, or let the role in: CREATE ROLE … LOGIN, and a line in pg_hba.conf.",
+    };
+  }
+  switch (state) {
+    case "3D000": // invalid_catalog_name
+      return {
+        facts: "The server has no such database",
+        next: "Correct the database in the address, or make it: CREATE DATABASE … ENCODING 'UTF8'.",
+      };
+    case "42501": // insufficient_privilege
+      return {
+        facts: "The role lacks a right",
+        next: "Grant it USAGE on the guard's schema, and SELECT, INSERT, UPDATE and DELETE on all tables in it.",
+      };
+    default:
+      return undefined;
+  }
 }
 
 function meaning(state: string | undefined): readonly [GuardErrorCode, string] {
@@ -71,8 +117,8 @@ function meaning(state: string | undefined): readonly [GuardErrorCode, string] {
     case "42703": // undefined_column
     case "42883": // undefined_function
       return ["store_corrupt", "The database lacks what its schema says"];
-    case "25006":
-      return ["store_unavailable", "The server is a standby, or can't be written"];
+    case "25006": // read_only_sql_transaction
+      return ["store_unavailable", "The server can't be written"];
     case "53100":
       return ["store_unavailable", "The server's disk is full"];
     case "53300":

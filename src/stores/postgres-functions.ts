@@ -1,5 +1,5 @@
 /**
- * The two functions that do the daily work, so that a batch is one statement and one round trip. As
+ * The three functions that do the daily work, so that a batch is one statement and one round trip. As
  * functions they carry their own planner settings, whatever the caller's connections are set to, and
  * keep their plans with the server's side of a connection: nothing is prepared by name, and a pooler
  * may stand between.
@@ -27,9 +27,9 @@ export function horizon(schema: string): string {
 
 /**
  * A cached plan that was made for an empty table would scan it for ever. Nothing waits long for another
- * transaction's rows: the caller isolates the one that does.
+ * transaction's rows: the caller isolates the one that does, and says there how long it may wait.
  */
-const settings = `
+export const settings = `
   SET search_path = pg_catalog, pg_temp
   SET jit = off
   SET enable_seqscan = off
@@ -38,7 +38,10 @@ const settings = `
   SET plan_cache_mode = force_generic_plan
   SET lock_timeout = '500ms'`;
 
-/** The errors that the function raises by itself. */
+/** Milliseconds since 1970 by the server's clock. */
+export const serverTime = "floor(extract(epoch FROM clock_timestamp()) * 1000)::text";
+
+/** The errors that the functions raise by themselves. */
 export const raised = {
   /** A request id was bound elsewhere in the same moment: again, and it is seen. */
   raced: "SA001",
@@ -46,6 +49,12 @@ export const raised = {
   full: "SA002",
   /** A value has a separator in it. */
   torn: "SA003",
+  /** The connection leads to another store than before. */
+  elsewhere: "SA004",
+  /** The transaction is not the one that the steps were meant for. */
+  ended: "SA005",
+  /** Not all steps of a commit landed. Never leaves the server. */
+  half: "SA006",
 } as const;
 
 /** The columns of a batch, each a list in one text: what stands between values, and for one that is none. */
@@ -71,7 +80,8 @@ export function landFunction(schema: string): string {
   return `
 CREATE FUNCTION ${schema}.land_1(
   namespace_list text, id_list text, expected_list text, version_list text, state_list text, action_list text,
-  update_list text, due_list text, head_list text, entry_list text, bind_list text, record_list text
+  update_list text, due_list text, head_list text, entry_list text, bind_list text, record_list text, home text,
+  wait text
 ) RETURNS TABLE (landed text, at text) LANGUAGE plpgsql ${settings} AS $body$
 DECLARE
   namespaces text[] := ${list("namespace_list")};
@@ -89,6 +99,7 @@ DECLARE
   size integer := cardinality(ids);
   own boolean := pg_current_xact_id_if_assigned() IS NULL;
   used integer := 0;
+  here text;
   start bigint;
   created integer[] := '{}';
   advanced integer[] := '{}';
@@ -101,6 +112,7 @@ BEGIN
   ]) THEN
     RAISE EXCEPTION 'a value has a separator in it' USING ERRCODE = '${raised.torn}';
   END IF;
+  PERFORM set_config('lock_timeout', wait, true);
   IF current_setting('synchronous_commit') = 'off' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
@@ -111,7 +123,11 @@ BEGIN
     RAISE EXCEPTION 'one transaction holds at most ${entriesPerTransaction} steps' USING ERRCODE = '${raised.full}';
   END IF;
   PERFORM set_config('safeagent.used', (used + size)::text, true);
-  SELECT base + pg_current_xact_id()::text::bigint * ${span} + used * ${room} INTO STRICT start FROM ${schema}.store;
+  SELECT id, base + pg_current_xact_id()::text::bigint * ${span} + used * ${room} INTO STRICT here, start
+  FROM ${schema}.store;
+  IF here IS DISTINCT FROM home THEN
+    RAISE EXCEPTION 'the store is another one' USING ERRCODE = '${raised.elsewhere}';
+  END IF;
 
   IF 0 = ANY (expecteds) THEN
     WITH done AS (
@@ -127,8 +143,8 @@ BEGIN
       INSERT INTO ${schema}.journal (position, namespace, text)
       SELECT place, namespaces[n], entries[n] FROM done WHERE entries[n] IS NOT NULL
     ), listed AS (
-      INSERT INTO ${schema}.unfinished (place, due)
-      SELECT place, dues[n] FROM done WHERE states[n] NOT IN ('SETTLED', 'VOID', 'RETIRED')
+      INSERT INTO ${schema}.unfinished (place, namespace, action, state, due)
+      SELECT place, namespaces[n], actions[n], states[n], dues[n] FROM done WHERE states[n] NOT IN ('SETTLED', 'VOID', 'RETIRED')
     )
     SELECT coalesce(array_agg(n), '{}') INTO created FROM done;
   END IF;
@@ -152,9 +168,9 @@ BEGIN
       INSERT INTO ${schema}.journal (position, previous, namespace, text)
       SELECT last_entry, prior_entry, namespaces[n], entries[n] FROM done WHERE entries[n] IS NOT NULL
     ), listed AS (
-      INSERT INTO ${schema}.unfinished (place, due)
-      SELECT place, dues[n] FROM done WHERE states[n] NOT IN ('SETTLED', 'VOID', 'RETIRED')
-      ON CONFLICT (place) DO UPDATE SET due = excluded.due
+      INSERT INTO ${schema}.unfinished (place, namespace, action, state, due)
+      SELECT place, namespaces[n], actions[n], states[n], dues[n] FROM done WHERE states[n] NOT IN ('SETTLED', 'VOID', 'RETIRED')
+      ON CONFLICT (place) DO UPDATE SET action = excluded.action, state = excluded.state, due = excluded.due
     ), unlisted AS (
       DELETE FROM ${schema}.unfinished AS u USING done WHERE u.place = done.place AND states[n] IN ('SETTLED', 'VOID')
     )
@@ -195,7 +211,54 @@ BEGIN
   landed := CASE WHEN cardinality(winners) = size THEN repeat('t', size) ELSE (
     SELECT string_agg(CASE WHEN n = ANY (winners) THEN 't' ELSE 'f' END, '' ORDER BY n) FROM generate_series(1, size) AS n
   ) END;
-  at := floor(extract(epoch FROM clock_timestamp()) * 1000)::text;
+  at := ${serverTime};
+  RETURN NEXT;
+END
+$body$`;
+}
+
+/** How many lists a call of `land_1` takes. */
+const listsOfWave = 12;
+
+/**
+ * Lands several steps together or not at all, in a transaction that others write in as well: what is
+ * refused or fails leaves no trace, and the transaction goes on. A savepoint of the client's would take
+ * three statements, and between them come those of whoever shares the connection.
+ *
+ * Steps of one case come one after the other: `waves` has the lists of those that land first, then of
+ * the next ones. `number` is the transaction's, where it is known: an effect may have ended its own,
+ * and begun another.
+ */
+export function landWholeFunction(schema: string): string {
+  const wave = Array.from(
+    { length: listsOfWave },
+    (_, index) => `waves[n * ${listsOfWave} + ${index + 1}]`,
+  );
+  return `
+CREATE FUNCTION ${schema}.land_whole_1(waves text[], home text, number text)
+RETURNS TABLE (landed text, at text, failed text, detail text) LANGUAGE plpgsql ${settings} AS $body$
+DECLARE
+  letters text;
+BEGIN
+  IF number IS NOT NULL AND number <> pg_current_xact_id()::text THEN
+    RAISE EXCEPTION 'the transaction has ended' USING ERRCODE = '${raised.ended}';
+  END IF;
+  BEGIN
+    FOR n IN 0 .. cardinality(waves) / ${listsOfWave} - 1 LOOP
+      SELECT l.landed, l.at INTO STRICT letters, at FROM ${schema}.land_1(
+        ${wave.join(", ")}, home, current_setting('lock_timeout')
+      ) AS l;
+      IF letters LIKE '%f%' THEN
+        RAISE EXCEPTION 'not all of the steps landed' USING ERRCODE = '${raised.half}';
+      END IF;
+    END LOOP;
+    landed := 't';
+  EXCEPTION
+    WHEN SQLSTATE '${raised.half}' THEN
+      landed := 'f';
+    WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS failed = RETURNED_SQLSTATE, detail = MESSAGE_TEXT;
+  END;
   RETURN NEXT;
 END
 $body$`;
@@ -207,7 +270,7 @@ $body$`;
  */
 export function findFunction(schema: string): string {
   return `
-CREATE FUNCTION ${schema}.find_1(namespaces text[], ids text[], requests text[])
+CREATE FUNCTION ${schema}.find_1(namespaces text[], ids text[], requests text[], home text)
 RETURNS TABLE (
   n text, bound text, namespace text, id text, version text, state text, action text, updated_at text,
   head text, record text, at text
@@ -216,9 +279,12 @@ BEGIN
   IF pg_is_in_recovery() THEN
     RAISE EXCEPTION 'the server is a standby' USING ERRCODE = 'read_only_sql_transaction';
   END IF;
+  IF NOT EXISTS (SELECT FROM ${schema}.store AS s WHERE s.id = home) THEN
+    RAISE EXCEPTION 'the store is another one' USING ERRCODE = '${raised.elsewhere}';
+  END IF;
   RETURN QUERY
   SELECT s.n::text, r.case_id::text, c.namespace::text, c.id::text, c.version::text, c.state, c.action::text,
-    c.updated_at::text, c.head, c.record, floor(extract(epoch FROM clock_timestamp()) * 1000)::text
+    c.updated_at::text, c.head, c.record, ${serverTime}
   FROM unnest(namespaces, ids, requests) WITH ORDINALITY AS s(namespace, id, request, n)
   LEFT JOIN ${schema}.requests AS r ON r.namespace = s.namespace AND r.id = s.request
   LEFT JOIN ${schema}.cases AS c ON c.namespace = s.namespace AND c.id = coalesce(s.id, r.case_id);

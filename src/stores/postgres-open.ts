@@ -1,8 +1,10 @@
 import { createRequire } from "node:module";
+import type { Socket } from "node:net";
 import { GuardError } from "../core/errors.ts";
 import type { Store } from "../core/store.ts";
 import { postgresStore } from "./postgres.ts";
 import type { PostgresPool } from "./postgres-client.ts";
+import { ownSockets } from "./postgres-sockets.ts";
 
 /** What a pool of this store's own is made with. */
 interface PoolOptions {
@@ -11,7 +13,11 @@ interface PoolOptions {
   readonly max: number;
   readonly keepAlive: boolean;
   readonly connectionTimeoutMillis: number;
+  readonly stream: () => Socket;
 }
+
+/** For so long a server may take to end the connections of a pool that is closed. */
+const farewellMs = 1_000;
 
 interface OwnPool extends PostgresPool {
   on(event: "error", listener: () => void): unknown;
@@ -27,6 +33,7 @@ export function openPostgres(address: string): Store {
   const schema = url.searchParams.get("schema");
   url.searchParams.delete("schema");
   const Pool = loadPool();
+  const sockets = ownSockets();
   const pool = new Pool({
     connectionString: url.href,
     application_name: "safeagent",
@@ -34,6 +41,7 @@ export function openPostgres(address: string): Store {
     keepAlive: true,
     // Without it a connection that was begun while the network swallowed everything holds its place for minutes.
     connectionTimeoutMillis: 10_000,
+    stream: sockets.make,
   });
   // A connection that breaks while nobody uses it is replaced; without a listener it would end the process.
   pool.on("error", () => {});
@@ -42,7 +50,11 @@ export function openPostgres(address: string): Store {
   return {
     ...store,
     close() {
-      closing ??= store.close().then(() => pool.end());
+      closing ??= store.close().then(() => {
+        // A server that says nothing ends no connection: it must not keep the process.
+        pool.end().catch(() => undefined);
+        return sockets.closed(farewellMs);
+      });
       return closing;
     },
   };

@@ -16,10 +16,12 @@ import {
   type Row,
   textIn,
 } from "./postgres-client.ts";
-import { horizon } from "./postgres-functions.ts";
+import { horizon, serverTime } from "./postgres-functions.ts";
+import { columns, listStatement } from "./postgres-list.ts";
+import { thrown } from "./postgres-raised.ts";
 import type { FinishedPage, FinishedQuery } from "./prune.ts";
 import { corrupt } from "./record.ts";
-import { type CaseRow, casesOf, isOfUnfinished, pageLimit, placeOf, storedOf } from "./row.ts";
+import { type CaseRow, casesOf, pageLimit, storedOf } from "./row.ts";
 import { requestsOf } from "./tombstone.ts";
 
 /** What the store answers from the database. */
@@ -52,9 +54,6 @@ interface Asked {
 const batchesUnderWay = 2;
 const batchReads = 256;
 
-const columns = `c.place::text, c.namespace::text, c.id::text, c.version::text, c.state, c.action::text,
-  c.updated_at::text, c.head, c.record`;
-
 export function createReader({ connections, schema, reading, timed }: ReaderOptions): Reader {
   const rows = (text: string, values: unknown[] = []): Promise<readonly Row[]> =>
     reading(() => connections.use((connection) => connection.query(text, values)));
@@ -68,11 +67,12 @@ export function createReader({ connections, schema, reading, timed }: ReaderOpti
   /** Reads that are asked for together share a statement. */
   async function find(batch: readonly Asked[]): Promise<void> {
     try {
-      const { text, values } = findStatement(
-        schema,
-        batch.map(({ ids }) => ids),
+      const all = batch.map(({ ids }) => ids);
+      const found = await reading(() =>
+        connections.use((connection) =>
+          connection.query(...findStatement(connection, schema, all)).catch(thrown),
+        ),
       );
-      const found = await rows(text, values);
       if (found[0] !== undefined) timed(numberIn(found[0], "at"));
       const byPlace = new Map(found.map((row) => [numberIn(row, "n"), row]));
       for (const [index, one] of batch.entries()) answer(one, byPlace.get(index + 1));
@@ -173,35 +173,53 @@ export function createReader({ connections, schema, reading, timed }: ReaderOpti
     },
 
     async time() {
-      const [row] = await rows(
-        "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::text AS at",
-      );
+      const [row] = await rows(`SELECT ${serverTime} AS at`);
       return numberIn(row, "at");
     },
   };
 }
 
-/** One read in a transaction that somebody else began. */
+/** What is read in a transaction that is shared with others. */
+export interface ReadThere {
+  readonly reading: Reading;
+  /** The server's name for the transaction: outside of one, each statement has another. */
+  readonly transaction: string;
+  /** Milliseconds since 1970 by the server's clock. */
+  readonly at: number;
+}
+
+/** One read in a transaction; of no ids, it tells which one that is. */
 export async function findOne(
   connection: Connection,
   schema: string,
   ids: ReadIds,
-): Promise<Reading> {
-  if (ids.caseId === null && ids.requestId === null) return { stored: null, bound: null };
-  const { text, values } = findStatement(schema, [ids]);
-  const [row] = await connection.query(text, values);
-  return readingOf(ids, row);
+): Promise<ReadThere> {
+  const columns = "*, pg_current_xact_id()::text AS transaction";
+  const [row] = await connection
+    .query(...findStatement(connection, schema, [ids], columns))
+    .catch(thrown);
+  return {
+    reading: readingOf(ids, row),
+    transaction: textIn(row, "transaction"),
+    at: numberIn(row, "at"),
+  };
 }
 
-function findStatement(schema: string, all: readonly ReadIds[]): Statement {
-  return {
-    text: `SELECT * FROM ${schema}.find_1($1::text[], $2::text[], $3::text[])`,
-    values: [
+function findStatement(
+  { storeId }: Connection,
+  schema: string,
+  all: readonly ReadIds[],
+  columns = "*",
+): [text: string, values: unknown[]] {
+  return [
+    `SELECT ${columns} FROM ${schema}.find_1($1::text[], $2::text[], $3::text[], $4)`,
+    [
       all.map(({ namespace }) => namespace),
       all.map(({ caseId }) => caseId),
       all.map(({ requestId }) => requestId),
+      storeId ?? null,
     ],
-  };
+  ];
 }
 
 function readingOf(ids: ReadIds, row: Row | undefined): Reading {
@@ -210,38 +228,6 @@ function readingOf(ids: ReadIds, row: Row | undefined): Reading {
   if (row.id !== null) return { stored: storedOf(rowOf(row)), bound };
   if (ids.caseId === null && bound !== null) throw corrupt("a request id is bound to no case");
   return { stored: null, bound };
-}
-
-interface Statement {
-  readonly text: string;
-  readonly values: unknown[];
-}
-
-function listStatement(schema: string, query: ListQuery, limit: number): Statement {
-  const { namespace, states, action, updatedBefore, dueBy, after } = query;
-  const isUnfinished = isOfUnfinished(query);
-  const values: unknown[] = [];
-  const wheres: string[] = [];
-  const where = (term: (place: string) => string, value: unknown): void => {
-    values.push(value);
-    wheres.push(term(`$${values.length}`));
-  };
-  where((place) => `c.namespace = ${place}`, namespace);
-  where((place) => `${isUnfinished ? "u" : "c"}.place > ${place}`, placeOf(after));
-  if (states !== undefined) where((place) => `c.state = ANY (${place}::text[])`, [...states]);
-  if (action !== undefined) where((place) => `c.action = ${place}`, action);
-  if (updatedBefore !== undefined) where((place) => `c.updated_at < ${place}`, updatedBefore);
-  if (dueBy !== undefined) where((place) => `u.due <= ${place}`, dueBy);
-  const source = isUnfinished
-    ? `${schema}.unfinished AS u JOIN ${schema}.cases AS c ON c.place = u.place`
-    : `${schema}.cases AS c`;
-  values.push(limit);
-  return {
-    text: `SELECT ${columns}${isUnfinished ? ", u.due::text" : ""}, (c.place < ${horizon(schema)})::text AS certain
-      FROM ${source} WHERE ${wheres.join(" AND ")}
-      ORDER BY ${isUnfinished ? "u" : "c"}.place LIMIT $${values.length}`,
-    values,
-  };
 }
 
 /**
@@ -267,7 +253,9 @@ function rowOf(row: Row): CaseRow {
     state: row.state,
     action: row.action,
     updatedAt: numberOf(row.updated_at),
-    ...(row.due === undefined ? {} : { due: row.due === null ? null : numberOf(row.due) }),
+    ...(row.due === undefined
+      ? {}
+      : { due: row.due === null ? null : numberOf(row.due), agrees: row.agrees === "true" }),
     head: row.head,
     record: row.record,
   };

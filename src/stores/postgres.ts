@@ -1,31 +1,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Store } from "../core/store.ts";
-import { connectionsOf, type Pglite, type PostgresPool } from "./postgres-client.ts";
+import type { Store, StoreTransaction } from "../core/store.ts";
+import { connectionsOf } from "./postgres-client.ts";
 import { serverClock } from "./postgres-clock.ts";
 import { closedError, isContended, isPassing, storeError } from "./postgres-errors.ts";
+import { checkedOptions, type PostgresStoreOptions } from "./postgres-options.ts";
 import { commitQueue } from "./postgres-queue.ts";
 import { createReader } from "./postgres-read.ts";
 import { createReplication } from "./postgres-replication.ts";
-import { inspect, migrate, schemaName } from "./postgres-schema.ts";
-import { inTransaction, queriesOf, transactionOver } from "./postgres-transaction.ts";
+import { inspect, migrate } from "./postgres-schema.ts";
+import { inTransaction, queriesOf, type Shared, transactionOver } from "./postgres-transaction.ts";
 import { watchChanges } from "./postgres-watch.ts";
 import { pruner } from "./prune.ts";
+import { createTurns, ensureWanted } from "./turns.ts";
 
 export type { Pglite, PostgresClient, PostgresPool, PostgresQueries } from "./postgres-client.ts";
+export type { PostgresStoreOptions } from "./postgres-options.ts";
 
-export interface PostgresStoreOptions {
-  /**
-   * A Pool of `pg`, or a PGlite. It stays the caller's, and is not ended with the store. The store
-   * takes up to six connections at a time, and one to listen while somebody waits.
-   */
-  readonly pool: PostgresPool | Pglite;
-  /** The schema that the tables are kept in; made where there is none. Default `safeagent`. */
-  readonly schema?: string;
-  /** How long a statement may take, and how long a connection may be waited for; default 10 seconds. */
-  readonly timeoutMs?: number;
-  /** How long a call goes on trying, in all, while the server is away or others hold what it needs; default 5 seconds. */
-  readonly busyMs?: number;
-}
+/** Those that transactions leave alone: one to listen on, and two for renewals, reads and commits. */
+const connectionsForTheRest = 3;
 
 /**
  * A store in PostgreSQL (13 or newer), for many machines. What it acknowledges survives kill -9, an OS
@@ -35,15 +27,19 @@ export interface PostgresStoreOptions {
  * @example createGuard({ store: postgresStore({ pool: new Pool({ connectionString }) }) })
  */
 export function postgresStore(options: PostgresStoreOptions): Store {
-  const { timeoutMs = 10_000, busyMs = 5_000 } = options;
-  const schema = schemaName(options.schema ?? "safeagent");
-  const connections = connectionsOf(options.pool, timeoutMs, async (connection) => {
-    replication.warned();
-    if (storeId !== undefined) await inspect(connection, schema, storeId);
+  const { pool, schema, channel, timeoutMs, busyMs } = checkedOptions(options);
+  const connections = connectionsOf({
+    pool,
+    timeoutMs,
+    storeId: () => storeId,
+    async inspect(connection) {
+      replication.warned();
+      if (storeId !== undefined) await inspect(connection, schema, storeId);
+    },
   });
   const clock = serverClock();
   const replication = createReplication(connections);
-  const watch = watchChanges({ connections, channel: `${schema}_changes` });
+  const watch = watchChanges({ connections, channel });
   let prepared: Promise<string> | undefined;
   /** Names what this store has worked with: it never goes on with another one. */
   let storeId: string | undefined;
@@ -65,10 +61,11 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     }
   }
 
-  async function again<T>(work: () => Promise<T>): Promise<T> {
+  async function again<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const deadline = performance.now() + busyMs;
     for (let tries = 0; ; tries += 1) {
       try {
+        ensureWanted(signal);
         return await work();
       } catch (error) {
         const isWorthIt = isPassing(error) || isContended(error);
@@ -121,6 +118,35 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     return await work();
   }
 
+  const turns = createTurns(Math.max(1, connections.size - connectionsForTheRest));
+  const shared: Shared = {
+    connections,
+    schema,
+    clock,
+    busyMs,
+    // The first call makes the tables, which can't be done in the caller's transaction.
+    storeId: () =>
+      storeId === undefined ? using(async () => storeId as string) : Promise.resolve(storeId),
+  };
+
+  /** Begun again where that failed: nothing of the work was called then. */
+  async function transaction<T>(
+    work: (tx: StoreTransaction) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const begin = () =>
+      inTransaction(shared, (tx) => {
+        ensureWanted(signal);
+        return work(tx);
+      });
+    const done = await turns.take(() => again(begin, signal), signal);
+    if ("error" in done) throw done.error;
+    if (done.warned) replication.warned();
+    await replication.assure();
+    watch.landed();
+    return done.result;
+  }
+
   const prune = pruner({
     finished: reader.finished,
     commit: queue.commit,
@@ -143,17 +169,10 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     history: (namespace, caseId) => using(() => reader.history(namespace, caseId)),
     journal: (query) => using(() => reader.journal(query)),
     end: (namespace) => using(() => reader.end(namespace)),
-    transaction: (work) =>
-      using(async () => {
-        const { result, warned } = await inTransaction(connections, schema, work);
-        if (warned) replication.warned();
-        await replication.assure();
-        watch.landed();
-        return result;
-      }),
+    transaction: (work, { signal } = {}) => using(() => transaction(work, signal)),
     within(handle) {
       open();
-      return transactionOver(queriesOf(handle), schema);
+      return transactionOver(queriesOf(handle), shared);
     },
     subscribe(listener) {
       open();

@@ -221,7 +221,7 @@ const terms = variant("class", {
 const doubt = shape<Doubt>({
   fence: positive,
   since: time,
-  reason: word("lease_ended", "threw", "timed_out"),
+  reason: word("lease_ended", "threw", "timed_out", "ended_itself"),
   error: nullable(text),
   probes: count,
   probeAt: nullable(time),

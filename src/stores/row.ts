@@ -14,6 +14,8 @@ export interface CaseRow {
   readonly updatedAt: unknown;
   /** In the list of what is unfinished, and nowhere else. */
   readonly due?: unknown;
+  /** Whether that list's other columns say what the case's own do. */
+  readonly agrees?: boolean;
   readonly head: unknown;
   readonly record: unknown;
 }
@@ -29,6 +31,7 @@ export function storedOf(row: CaseRow): Stored {
     row.state !== kase.state ||
     row.action !== action ||
     row.updatedAt !== kase.updatedAt ||
+    row.agrees === false ||
     (row.due !== undefined && row.due !== dueAt(kase))
   ) {
     throw corrupt("its columns and its record differ");

@@ -8,17 +8,21 @@ import { prepareReader, type Reader } from "./sqlite-read.ts";
 import { pragma, rollback } from "./sqlite-schema.ts";
 import { checkpoint } from "./sqlite-wal.ts";
 import { type Landing, prepareLanding, stepValues } from "./sqlite-write.ts";
+import { createTurns, ensureWanted } from "./turns.ts";
 
 export interface TransactionOptions {
   readonly path: string;
   readonly file: FileIdentity;
   readonly busyMs: number;
+  /** The store's time. */
+  readonly now: () => number;
   /** Something has landed. */
   onLanded(): void;
 }
 
 export interface Transactions {
-  run<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>;
+  /** @param signal gives up the wait for a turn */
+  run<T>(work: (tx: StoreTransaction) => Promise<T>, signal?: AbortSignal): Promise<T>;
   within(handle: unknown): StoreTransaction;
   /** Waits for those that were begun. */
   close(): Promise<void>;
@@ -39,19 +43,23 @@ interface Seat {
  * the file can write meanwhile. They wait for their turn without stopping the event loop.
  */
 export function createTransactions(options: TransactionOptions): Transactions {
-  const { path, file, busyMs, onLanded } = options;
+  const { path, file, busyMs, now, onLanded } = options;
   let session: Session<Seat> | undefined;
+  const turns = createTurns(1);
   let last: Promise<unknown> = Promise.resolve();
   let count = 0;
   const guests = new WeakMap<DatabaseSync, Seat>();
 
-  async function transact<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
-    const seat = await begun();
+  async function transact<T>(
+    work: (tx: StoreTransaction) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const seat = await begun(signal);
     const { db } = seat.connection;
     let result: T;
     try {
       checkIdentity(path, file);
-      result = await work(transactionOver(seat));
+      result = await work({ ...transactionOver(seat, now), ended: () => endOf(db) });
       ensureBegun(db);
     } catch (error) {
       rollback(db);
@@ -70,9 +78,10 @@ export function createTransactions(options: TransactionOptions): Transactions {
     return result;
   }
 
-  async function begun(): Promise<Seat> {
+  async function begun(signal: AbortSignal | undefined): Promise<Seat> {
     const deadline = performance.now() + busyMs;
     for (;;) {
+      ensureWanted(signal);
       try {
         session ??= openSession({ path, busyMs: 1_000, file }, seatOn);
         return session.use((seat) => {
@@ -99,16 +108,16 @@ export function createTransactions(options: TransactionOptions): Transactions {
   }
 
   return {
-    run(work) {
-      const done = last.then(() => transact(work));
-      last = done.catch(() => undefined);
+    run(work, signal) {
+      const done = turns.take(() => transact(work, signal), signal);
+      last = Promise.allSettled([last, done]);
       return done;
     },
     within(handle) {
       const db = guestOf(handle, { path, file });
       const seat = guests.get(db) ?? seatOn({ db, path, file });
       guests.set(db, seat);
-      return transactionOver(seat);
+      return transactionOver(seat, now);
     },
     async close() {
       await last;
@@ -127,10 +136,14 @@ function seatOn(connection: Connection): Seat {
 }
 
 /** Steps land in a transaction that somebody else began and will end. */
-function transactionOver({ connection: { db }, reader, landing }: Seat): StoreTransaction {
+function transactionOver(
+  { connection: { db }, reader, landing }: Seat,
+  now: () => number,
+): StoreTransaction {
   return {
     handle: db,
     isSync: true,
+    now,
     async read(ids) {
       ensureBegun(db);
       return attempt(() => reader.read(ids));
@@ -151,6 +164,11 @@ function transactionOver({ connection: { db }, reader, landing }: Seat): StoreTr
       });
     },
   };
+}
+
+/** SQLite doesn't tell what became of one that has ended. */
+async function endOf(db: DatabaseSync): Promise<"open" | undefined> {
+  return isInTransaction(db) ? "open" : undefined;
 }
 
 function attempt<T>(work: () => T): T {

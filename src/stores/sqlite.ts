@@ -51,12 +51,19 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
     path,
     busyMs,
     file: session.file,
+    now,
     onLanded: watch.landed,
   });
   let closing: Promise<void> | undefined;
 
   function open(): void {
     if (closing !== undefined) throw closedError();
+  }
+
+  function now(): number {
+    const at = clock();
+    if (Number.isFinite(at)) return at;
+    throw new GuardError("store_unavailable", "The store's clock gives no time.");
   }
 
   /** Readers wait for nobody in WAL mode, except while another process recovers the file or leaves it last. */
@@ -93,9 +100,7 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
   return {
     now() {
       open();
-      const now = clock();
-      if (Number.isFinite(now)) return now;
-      throw new GuardError("store_unavailable", "The store's clock gives no time.");
+      return now();
     },
     read: (ids) => reading((reader) => reader.read(ids)),
     commit(steps) {
@@ -105,9 +110,9 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
     history: (namespace, caseId) => reading((reader) => reader.history(namespace, caseId)),
     journal: (query) => reading((reader) => reader.journal(query)),
     end: (namespace) => reading((reader) => reader.end(namespace)),
-    async transaction(work) {
+    async transaction(work, { signal } = {}) {
       open();
-      return transactions.run(work);
+      return transactions.run(work, signal);
     },
     within(handle) {
       open();

@@ -25,7 +25,9 @@ export const transactionLaws: readonly Law[] = [
       const answer = await transact(store, async (tx) => {
         await rows.write(tx.handle, "a");
         for (const step of told.steps) ensure(await tx.commit([step]), "a step lands");
+        ensure(Number.isSafeInteger(await tx.now()), "it tells the time");
         inside = (await tx.read(idsOf(told))).stored?.case;
+        same((await tx.ended?.()) ?? "open", "open", "nobody has ended it");
         before = rows.alone === true ? null : (await reader.read(idsOf(told))).stored;
         return "done";
       });
@@ -89,6 +91,38 @@ export const transactionLaws: readonly Law[] = [
   },
   {
     heading: "what is written through a transaction and its steps land together",
+    name: "of several commits in flight one is refused: the others stand, and what was written between them",
+    needs: "rows",
+    async run({ open, options }) {
+      const store = await open();
+      const rows = rowsOf(options);
+      const stands = story("stands", [claim()], { bind: "bound" });
+      await commitAll(store, stands);
+      const kept = ["a", "b", "c", "d"].map((id) => story(id, [claim(), settle(1)]));
+      const taken = story("stands", [claim()], { by: "other" }).steps;
+      const half = [
+        ...story("half", [claim()]).steps,
+        ...story("else", [claim()], { bind: "bound" }).steps,
+      ];
+      const answers = await transact(store, async (tx) => {
+        const commits: Promise<boolean>[] = [];
+        const written: (void | Promise<void>)[] = [];
+        for (const [index, { caseId, steps }] of kept.entries()) {
+          commits.push(tx.commit(steps));
+          written.push(rows.write(tx.handle, caseId));
+          commits.push(tx.commit(index % 2 === 0 ? taken : half));
+        }
+        await Promise.all(written);
+        return Promise.all(commits);
+      });
+      same(answers.join(), kept.map(() => "true,false").join(), "each gets its own answer");
+      for (const told of kept) await unchanged(store, told);
+      await unchanged(store, stands, "half");
+      same(await rows.read(store), ["a", "b", "c", "d"], "every row that was written stays");
+    },
+  },
+  {
+    heading: "what is written through a transaction and its steps land together",
     name: "many at once take turns, and each case has one winner",
     needs: "rows",
     async run(world) {
@@ -111,6 +145,21 @@ export const transactionLaws: readonly Law[] = [
       same(won, 8, "one transaction of each case lands");
       const ids = Array.from({ length: 8 }, (_, index) => `case-${index}`);
       same([...(await rows.read(store))].sort(), ids, "and the rows of those are all there are");
+    },
+  },
+  {
+    heading: "what is written through a transaction and its steps land together",
+    name: "who has left before his turn came is refused, and his work is never called",
+    needs: "rows",
+    async run({ open }) {
+      const store = await open();
+      const called: string[] = [];
+      const signal = AbortSignal.abort();
+      const gone = () => transact(store, async () => void called.push("gone"), { signal });
+      await refused(gone, "store_contended", "nobody waits for it any more");
+      const told = story("next", [claim()]);
+      same(await transact(store, (tx) => tx.commit(told.steps)), true, "the next one lands");
+      same(called, [], "the work of who has left was not called");
     },
   },
   {
@@ -194,9 +243,13 @@ function rowsOf({ rows }: LawOptions): NonNullable<LawOptions["rows"]> {
   return rows;
 }
 
-async function transact<T>(store: Store, work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
+async function transact<T>(
+  store: Store,
+  work: (tx: StoreTransaction) => Promise<T>,
+  wait?: { readonly signal?: AbortSignal },
+): Promise<T> {
   ensure(store.transaction !== undefined, "a store with rows has transactions");
-  return store.transaction(work);
+  return store.transaction(work, wait);
 }
 
 function within(store: Store, handle: unknown): StoreTransaction {

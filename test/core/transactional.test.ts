@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Executing } from "../../src/core/case.ts";
+import { mayRunAgain } from "../../src/core/advance.ts";
+import type { Case, Executing, InDoubt } from "../../src/core/case.ts";
 import { limits } from "../../src/core/limits.ts";
+import { dueAt } from "../../src/core/store.ts";
 import {
   absent,
   claim,
@@ -24,6 +26,7 @@ const claimedAt = (at: number, rest: Parameters<typeof claim>[0] = {}) =>
   event(claim({ leaseUntil: at + 30, terms: transactional, ...rest }), { at, by: "w1" });
 const leaseEnded = (at: number) => event({ type: "lease_ended" }, { at });
 const running = reached(absent, claimedAt(10)) as Executing;
+const doubtedOpaque = reached(reached(absent, event(claim({ terms: opaque }))), event(doubt(1)));
 
 /** Every way in which a claim ends without a word on what happened. */
 const losses = [
@@ -67,6 +70,31 @@ describe("P2: A transactional effect commits if and only if its receipt does", (
       });
     },
   );
+
+  describe("it ended its transaction itself", () => {
+    const doubted = reached(
+      running,
+      event({ type: "doubt", fence: 1, reason: "ended_itself", error: "25P01" }, { at: 40 }),
+    );
+
+    test("nobody knows what was committed: in doubt, for a person, and never repeated", () => {
+      expect(doubted).toMatchObject({
+        state: "IN_DOUBT",
+        doubt: { reason: "ended_itself", error: "25P01", since: 40, probeAt: null },
+      });
+      expect(dueAt(doubted as Case)).toBe(null);
+      expect(mayRunAgain(doubted as InDoubt, 1e12)).toBe(false);
+      expect(refusal(doubted, claimedAt(50))).toBe(refusal(doubtedOpaque, event(claim())));
+    });
+
+    test("a person clears it", () => {
+      expect(reached(doubted, event(happened(1)))).toMatchObject({
+        state: "SETTLED",
+        receipt: { source: "resolved", effectClass: "transactional" },
+      });
+      expect(reached(doubted, event(notHappened(1)))).toMatchObject({ state: "FINAL" });
+    });
+  });
 
   test.each(losses)(
     "%s: its transaction can settle only what nobody has claimed since",

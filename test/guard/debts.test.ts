@@ -165,6 +165,22 @@ describe("the guard's own debts", () => {
     expect(effect.starts).toHaveLength(1);
   });
 
+  test("a guard that is closed meanwhile tries once more, and reports what it has not written", async () => {
+    const { store, another, reports } = world();
+    const broken = failing(store, (state) => state === "SETTLED");
+    const guard = another({ store: broken.store });
+    await guard.execute(call(() => "done"));
+    await guard.close();
+    const closing = reports.filter(([name, what]) => name === "failed" && what === "close");
+    expect(closing).toEqual([
+      ["failed", "close", expect.objectContaining({ code: "store_unavailable" })],
+    ]);
+    const well = another({ store: failing(store, () => false).store });
+    await well.execute({ ...call(() => "done"), requestId: "r2" });
+    await well.close();
+    expect(reports.filter(([, what]) => what === "close")).toHaveLength(1);
+  });
+
   test("another payload meanwhile is a conflict", async () => {
     const { store, another } = world();
     const broken = failing(store, (state) => state === "SETTLED");

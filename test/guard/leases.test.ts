@@ -90,7 +90,7 @@ describe("a lease that is renewed", () => {
   });
 
   test("a renewal that fails is reported, tried again, and the effect goes on", async () => {
-    const { store, another, reported } = world({ leaseMs });
+    const { store, another, reported } = world({ leaseMs: 1_500 });
     let failing = true;
     const commit: typeof store.commit = async (steps) => {
       if (failing && steps[0]?.entry === null) throw new Error("the disk is gone");
@@ -100,7 +100,8 @@ describe("a lease that is renewed", () => {
     const effect = gated();
     const call = guard.execute(ask(effect.run));
     await effect.started;
-    await until(() => reported("failed") >= 2);
+    // The first that fails leaves two thirds of the lease, however busy the machine is.
+    await until(() => reported("failed") >= 1);
     expect(effect.starts[0]?.ctx.signal.aborted).toBe(false);
     failing = false;
     await until(async () => (await caseOf(guard)).version >= 2);

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { limits } from "../../src/core/limits.ts";
 import {
   approval,
+  createGuard,
   type Guard,
+  GuardError,
   isGuardError,
   NotPerformed,
   type WrapRules,
@@ -241,6 +244,40 @@ describe("one sweep", () => {
     worker.wrap("pay", { key, run: () => "again", effect: "idempotent" });
     expect(await worker.reconcile()).toEqual({ ...nothing, settled: 1, failed: 1 });
     expect(reports).toEqual([["failed", "sweep", new Error("a broken page")]]);
+  });
+
+  test("a record that isn't understood is reported, and doesn't hold up the others", async () => {
+    const { guard, store, another, reports } = world();
+    await doubt(guard, "pay", "c1", { effect: "idempotent" });
+    const damaged = new GuardError("store_corrupt", "A record is not understood.");
+    const list: typeof store.list = async (query) => {
+      if (query.refused === undefined) throw damaged;
+      query.refused(damaged, "c0");
+      return store.list(query);
+    };
+    const worker = another({ store: { ...store, list } });
+    worker.wrap("pay", { key, run: () => "again", effect: "idempotent" });
+    expect(await worker.reconcile()).toEqual({ ...nothing, settled: 1, failed: 1 });
+    expect(reports).toEqual([["failed", "sweep", damaged]]);
+  });
+
+  test("asks for no case of a worker's, however many wait before what it looks for", async () => {
+    const { guard, store, turn } = world();
+    for (let index = 0; index < limits.pageRows + 5; index += 1) {
+      await guard.enqueue({ requestId: `q${index}`, action: "send", payload: index });
+    }
+    await doubt(guard, "pay", "c1", { effect: "idempotent" });
+    turn(1);
+    let rows = 0;
+    const list: typeof store.list = async (query) => {
+      const page = await store.list(query);
+      rows += page.items.length;
+      return page;
+    };
+    const worker = createGuard({ store: { ...store, list } });
+    worker.wrap("pay", { key, run: () => "again", effect: "idempotent" });
+    expect(await worker.reconcile()).toEqual({ ...nothing, settled: 1 });
+    expect(rows).toBe(1);
   });
 
   test("sees every due case, more than one page of them", async () => {

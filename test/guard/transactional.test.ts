@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { TransactionContext } from "../../src/index.ts";
+import type { Entry, Platform, TransactionContext } from "../../src/index.ts";
 import {
   createGuard,
   type Guard,
@@ -11,7 +11,7 @@ import {
 import { withServer } from "../postgres/servers/with-server.ts";
 import { grounds, type Place } from "./grounds.ts";
 import { insert } from "./programs/deeds.ts";
-import { errorOf, gated, until, world } from "./world.ts";
+import { errorOf, gated, pause, until, world } from "./world.ts";
 
 const server = withServer();
 const [sqlite, postgres] = grounds(server);
@@ -216,29 +216,61 @@ describe.each([sqlite, postgres])("on $name", ({ place: at, name }) => {
     expect(await stateOf(other, "o1")).toBe("IN_DOUBT");
   });
 
-  test("its transaction is the guard's to end, and nobody's after it", async () => {
+  const scripts = [
+    "COMMIT",
+    " rollback",
+    "begin immediate",
+    "END",
+    "Rollback Transaction",
+    "/* paid */ COMMIT",
+    "-- done\nCOMMIT",
+    "; COMMIT",
+    "SELECT 1; COMMIT; BEGIN",
+  ];
+
+  test.each(scripts)("%s is refused before it is sent", async (text) => {
     const place = await at();
     const guard = guardOn(place.store());
-    for (const text of ["COMMIT", " rollback", "begin immediate", "END", "Rollback Transaction"]) {
-      const outcome = await order(
-        guard,
-        `o-${text.trim()}`,
-        writing(place, ({ tx }) => command(tx, text)),
-      );
-      expect(outcome).toMatchObject({ status: "not_performed" });
-    }
+    const outcome = await order(
+      guard,
+      "o1",
+      writing(place, ({ tx }) => command(tx, text)),
+    );
+    expect(outcome).toMatchObject({ status: "not_performed" });
+    expect(outcome).toHaveProperty("next", expect.stringContaining("must not end its transaction"));
+    expect(await place.deeds()).toEqual([]);
+    const refusals: GuardError[] = [];
+    const careless = writing(place, async ({ tx }) => {
+      for (const send of ways(tx, text)) refusals.push(await errorOf(async () => send()));
+    });
+    // Where nothing can be waited for, what was refused is looked at afterwards.
+    const sync = writing(place, ({ tx }) => {
+      for (const send of ways(tx, text)) refusals.push(thrownBy(send));
+    });
+    const settled = await order(guard, "o1", name === "SQLite" ? sync : careless);
+    expect(settled).toMatchObject({ status: "settled", receipt: { fence: 2 } });
+    expect(refusals.map(({ code }) => code)).toEqual([
+      "invalid_request",
+      "invalid_request",
+      "invalid_request",
+    ]);
+    expect(await place.deeds()).toEqual(["o1"]);
+  });
+
+  test("savepoints are the effect's own, and after it the transaction is nobody's", async () => {
+    const place = await at();
+    const guard = guardOn(place.store());
     let kept: unknown;
     const saved = await order(
       guard,
       "o1",
       writing(place, ({ tx }) => {
         kept = tx;
-        const steps = ["SAVEPOINT mine", "ROLLBACK TO SAVEPOINT mine", "RELEASE SAVEPOINT mine"];
-        if (name === "SQLite") return void steps.map((text) => command(tx, text));
-        return steps.reduce<Promise<unknown>>(
-          (done, text) => done.then(() => command(tx, text)),
-          Promise.resolve(),
-        );
+        return inOrder(tx, [
+          "SAVEPOINT mine; SELECT 'COMMIT'",
+          "ROLLBACK TO SAVEPOINT mine",
+          "/* COMMIT */ RELEASE SAVEPOINT mine",
+        ]);
       }),
     );
     expect(saved).toMatchObject({ status: "settled" });
@@ -246,6 +278,111 @@ describe.each([sqlite, postgres])("on $name", ({ place: at, name }) => {
       code: "invalid_request",
     });
     expect(await place.deeds()).toEqual(["o1"]);
+  });
+
+  test("a constraint that was put off to the end is told by its own name, and the store is well", async () => {
+    const place = await at();
+    const guard = guardOn(place.store());
+    const { table } = place.address;
+    const outcome = await order(
+      guard,
+      "o1",
+      writing(place, ({ tx }) =>
+        inOrder(tx, [
+          `CREATE TABLE ${table}_of (id int PRIMARY KEY)`,
+          `CREATE TABLE ${table}_in (id int REFERENCES ${table}_of DEFERRABLE INITIALLY DEFERRED)`,
+          `INSERT INTO ${table}_in VALUES (7)`,
+        ]),
+      ),
+    );
+    expect(outcome).toMatchObject({ status: "not_performed", effect: "none" });
+    const { next } = outcome as { next: string };
+    expect(next).toMatch(/^Nothing was executed: [Ee]rror \w+: .*foreign key/i);
+    expect(next.match(/Nothing was executed/g)).toHaveLength(1);
+    expect(next).not.toMatch(/store|GuardError/);
+    expect(await place.deeds()).toEqual([]);
+  });
+
+  test("waiting for a transaction is no attempt: it is begun when there is one", async () => {
+    const place = await at();
+    const store = place.store();
+    let refused = 0;
+    const busy: Store = {
+      ...store,
+      transaction(work, wait) {
+        refused += 1;
+        const [code] =
+          refused % 2 === 0 ? (["store_contended"] as const) : (["store_unavailable"] as const);
+        if (refused <= 5) return Promise.reject(new GuardError(code, "All are taken."));
+        return store.transaction?.(work, wait) as never;
+      },
+    };
+    const outcome = await order(guardOn(busy), "o1", writing(place));
+    expect(outcome).toMatchObject({ status: "settled", receipt: { fence: 1 } });
+    expect(await place.deeds()).toEqual(["o1"]);
+  });
+
+  test("a caller who waits in vain is told so, and what no waiting mends is not waited for", async () => {
+    const place = await at();
+    const store = place.store();
+    let code: "store_contended" | "store_outdated" = "store_contended";
+    let tries = 0;
+    const taken: Store = {
+      ...store,
+      transaction() {
+        tries += 1;
+        return Promise.reject(new GuardError(code, "All are taken."));
+      },
+    };
+    const guard = guardOn(taken, { platform: hasty });
+    const outcome = await order(guard, "o1", writing(place));
+    expect(outcome).toMatchObject({ status: "not_performed", effect: "none" });
+    expect(outcome).toHaveProperty(
+      "next",
+      "Nothing was executed: it could not be started: All are taken. It may be asked again.",
+    );
+    expect(tries).toBeGreaterThan(1);
+    tries = 0;
+    code = "store_outdated";
+    expect(await order(guard, "o1", writing(place))).toMatchObject({ status: "not_performed" });
+    expect(tries).toBe(1);
+    expect(await order(guardOn(store), "o1", writing(place))).toMatchObject({ status: "settled" });
+  });
+
+  test("a worker's attempts are those that were started", async () => {
+    const place = await at();
+    const store = place.store();
+    let refused = 0;
+    const guard = guardOn(
+      {
+        ...store,
+        transaction(work, wait) {
+          refused += 1;
+          if (refused <= 3)
+            return Promise.reject(new GuardError("store_outdated", "None is begun."));
+          return store.transaction?.(work, wait) as never;
+        },
+      },
+      { platform: { jitter: () => 0 } },
+    );
+    let starts = 0;
+    guard.wrap("order", {
+      effect: "transactional",
+      key: (id: string) => id,
+      maxAttempts: 2,
+      run: writing(place, () => {
+        starts += 1;
+        throw new Error("out of stock");
+      }),
+    });
+    await guard.enqueue({ requestId: "o1", action: "order", payload: "o1" });
+    const end = new AbortController();
+    const work = guard.work({ signal: end.signal, everyMs: 20 });
+    await until(async () => (await stateOf(guard, "o1")) === "VOID");
+    end.abort();
+    await work;
+    expect([refused, starts]).toEqual([5, 2]);
+    expect(await place.deeds()).toEqual([]);
   });
 
   test("a probe or a reader of errors is refused", async () => {
@@ -363,15 +500,154 @@ describe("on a store where nothing can be waited for", () => {
     expect(await order(guard, "o1", writing(place))).toMatchObject({ status: "settled" });
   });
 
-  test("an effect that has ended its transaction behind the guard's back is told of", async () => {
+  test("an error that takes the whole transaction back lets nothing be written behind it", async () => {
     const place = await sqlite.place();
     const guard = guardOn(place.store());
-    // By a statement that doesn't look like one.
-    const run = writing(place, ({ tx }) => void command(tx, "/* well hidden */ COMMIT"));
+    const errors: GuardError[] = [];
+    const run = writing(place, ({ tx }) => {
+      const statement = prepared(tx, "INSERT INTO deeds VALUES ('prepared')");
+      command(tx, "CREATE TABLE one (id int PRIMARY KEY); INSERT INTO one VALUES (1)");
+      expect(() => command(tx, "INSERT OR ROLLBACK INTO one VALUES (1)")).toThrow(/UNIQUE/);
+      errors.push(thrownBy(() => insert(tx, "deeds", "behind it")));
+      errors.push(thrownBy(() => statement.run()));
+      throw new Error("given up");
+    });
+    expect(await order(guard, "o1", run)).toMatchObject({ status: "not_performed" });
+    expect(errors.map(({ code }) => code)).toEqual(["invalid_request", "invalid_request"]);
+    expect(await place.deeds()).toEqual([]);
+  });
+
+  test("a prepared statement ends with the transaction it was prepared in", async () => {
+    const place = await sqlite.place();
+    const guard = guardOn(place.store());
+    let kept: ReturnType<typeof prepared> | undefined;
+    const run = writing(place, ({ tx }) => {
+      kept = prepared(tx, "INSERT INTO deeds VALUES (?)");
+      // A value is none of its SQL.
+      kept.run("COMMIT");
+    });
+    expect(await order(guard, "o1", run)).toMatchObject({ status: "settled" });
+    expect(thrownBy(() => kept?.run("late")).code).toBe("invalid_request");
+    expect(await place.deeds()).toEqual(["COMMIT", "o1"]);
+  });
+});
+
+describe("an effect that ends its transaction behind the guard's back", () => {
+  /** The store's own handle comes to the effect by another way than `ctx.tx`. */
+  function leaking(store: Store): { readonly store: Store; readonly raw: () => unknown } {
+    let raw: unknown;
+    const leaky: Store = {
+      ...store,
+      transaction: (work, wait) =>
+        store.transaction?.((tx) => {
+          raw = tx.handle;
+          return work(tx);
+        }, wait) as never,
+    };
+    return { store: leaky, raw: () => raw };
+  }
+
+  /** Runs it from the queue until its case stands still; how often it was started. */
+  async function worked(place: Place, then: (raw: unknown) => unknown) {
+    const { store, raw } = leaking(place.store());
+    const failures: unknown[] = [];
+    const guard = guardOn(store, {
+      platform: { jitter: () => 0 },
+      hooks: { failed: (_, error) => void failures.push(error) },
+    });
+    let starts = 0;
+    guard.wrap("order", {
+      effect: "transactional",
+      key: (id: string) => id,
+      maxAttempts: 3,
+      run: writing(place, () => {
+        starts += 1;
+        return then(raw());
+      }),
+    });
+    await guard.enqueue({ requestId: "q1", action: "order", payload: "q1" });
+    const end = new AbortController();
+    const work = guard.work({ signal: end.signal, everyMs: 5 });
+    await until(() => failures.length > 0);
+    // Long enough for all the attempts that it may have.
+    await pause(400);
+    end.abort();
+    await work;
+    return { guard, failures, starts: () => starts };
+  }
+
+  test("has happened where that is known: its receipt is written apart, and it is told of", async () => {
+    const place = await postgres.place();
+    const { store, raw } = leaking(place.store());
+    const told: string[] = [];
+    const hooks = { committed: ({ event }: Entry) => void told.push(event.type) };
+    const guard = guardOn(store, { hooks });
+    const run = writing(place, async () => {
+      await command(raw(), "COMMIT");
+      return "paid";
+    });
     const error = await errorOf(order(guard, "o1", run));
     expect(error).toMatchObject({ code: "invalid_request", effect: "unknown" });
-    expect(error.message).toContain("ended its transaction itself");
-    expect(await stateOf(guard, "o1")).toBe("FINAL");
+    expect(error.message).toMatch(/^It was executed\. .*ended its transaction itself/);
+    expect(told).toEqual(["claim", "settle"]);
+    expect(await order(guard, "o1", run)).toMatchObject({
+      status: "settled",
+      replayed: true,
+      receipt: { value: "paid", source: "effect" },
+    });
+    expect(await place.deeds()).toEqual(["o1"]);
+  });
+
+  test("and no worker runs it again", async () => {
+    const place = await postgres.place();
+    const { guard, failures, starts } = await worked(place, (raw) => command(raw, "COMMIT"));
+    expect(starts()).toBe(1);
+    expect(failures).toMatchObject([{ code: "invalid_request", effect: "unknown" }]);
+    expect(await stateOf(guard, "q1")).toBe("SETTLED");
+    expect(await place.deeds()).toEqual(["q1"]);
+  });
+
+  test("has happened by half where it fails after that: nobody knows, and no worker runs it again", async () => {
+    const place = await postgres.place();
+    const { guard, failures, starts } = await worked(place, async (raw) => {
+      await command(raw, "COMMIT; BEGIN");
+      throw new Error("and then?");
+    });
+    expect(starts()).toBe(1);
+    expect(failures).toMatchObject([{ code: "invalid_request", effect: "unknown" }]);
+    expect((failures[0] as GuardError).message).toMatch(/^It may have been executed\./);
+    expect(await guard.case("q1").get()).toMatchObject({
+      state: "IN_DOUBT",
+      doubt: { reason: "ended_itself", probeAt: null },
+    });
+    expect(await place.deeds()).toEqual(["q1"]);
+  });
+
+  test("has not happened where it was rolled back", async () => {
+    const place = await postgres.place();
+    const { store, raw } = leaking(place.store());
+    const guard = guardOn(store);
+    const outcome = await order(
+      guard,
+      "o1",
+      writing(place, () => command(raw(), "ROLLBACK")),
+    );
+    expect(outcome).toMatchObject({ status: "not_performed", effect: "none" });
+    expect(await order(guard, "o1", writing(place))).toMatchObject({ status: "settled" });
+    expect(await place.deeds()).toEqual(["o1"]);
+  });
+
+  test("may have happened where the database doesn't tell: no worker runs it again", async () => {
+    const place = await sqlite.place();
+    const { guard, failures, starts } = await worked(place, (raw) => void command(raw, "COMMIT"));
+    expect(starts()).toBe(1);
+    expect(failures).toMatchObject([{ code: "invalid_request", effect: "unknown" }]);
+    expect((failures[0] as GuardError).message).toContain("ended its transaction itself");
+    expect(await guard.case("q1").get()).toMatchObject({
+      state: "IN_DOUBT",
+      doubt: { reason: "ended_itself", probeAt: null },
+    });
+    expect(await place.deeds()).toEqual(["q1"]);
   });
 });
 
@@ -501,6 +777,64 @@ describe("on a store without transactions", () => {
 
 function boom(error: unknown): never {
   throw error;
+}
+
+/** Timers that a patient caller waits by are over soon. */
+const hasty: Partial<Platform> = {
+  after(ms, background, call) {
+    const timer = setTimeout(call, ms >= 5_000 && !background ? 50 : ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+function thrownBy(call: () => unknown): GuardError {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof GuardError) return error;
+    throw error;
+  }
+  throw new Error("it did not throw");
+}
+
+/** One after the other, waited for where that is needed. */
+function inOrder(tx: unknown, texts: readonly string[]): unknown {
+  return texts.reduce<unknown>(
+    (done, text) =>
+      done instanceof Promise ? done.then(() => command(tx, text)) : command(tx, text),
+    undefined,
+  );
+}
+
+interface Prepared {
+  run(...values: string[]): unknown;
+}
+
+function prepared(tx: unknown, text: string): Prepared {
+  return (tx as { prepare(text: string): Prepared }).prepare(text);
+}
+
+/** Every way that a statement goes into a transaction. */
+function ways(tx: unknown, text: string): readonly (() => unknown)[] {
+  if ("exec" in (tx as object)) {
+    const { createTagStore } = tx as { createTagStore?(): { run(sql: object): unknown } };
+    return [
+      () => command(tx, text),
+      () => prepared(tx, text),
+      () =>
+        createTagStore === undefined ? command(tx, text) : createTagStore().run(templateOf(text)),
+    ];
+  }
+  const { query } = tx as { query(text: unknown, values?: unknown[]): unknown };
+  return [
+    () => query(text, []),
+    () => query({ text, values: [] }),
+    () => query({ name: "end", text, rowMode: "array" }),
+  ];
+}
+
+function templateOf(text: string): object {
+  return Object.assign([text], { raw: [text] });
 }
 
 function command(tx: unknown, text: string): unknown {

@@ -7,7 +7,7 @@ import { withServer } from "../postgres/servers/with-server.ts";
 import { grounds, type Place } from "./grounds.ts";
 import type { ClerkConfig } from "./programs/clerk.ts";
 import { insert } from "./programs/deeds.ts";
-import { pause, until } from "./world.ts";
+import { errorOf, pause, until } from "./world.ts";
 
 const program = fileURLToPath(new URL("./programs/clerk.ts", import.meta.url));
 
@@ -32,7 +32,8 @@ function startClerk(config: ClerkConfig): Clerk {
   return { child, lines: () => said.split("\n").slice(0, -1), dead };
 }
 
-const [sqlite, postgres] = grounds(withServer());
+const server = withServer();
+const [sqlite, postgres] = grounds(server);
 
 const idsOf = async (guard: Guard, ...states: ("SETTLED" | "FINAL" | "EXECUTING" | "IN_DOUBT")[]) =>
   (await guard.list({ states, limit: 1_000 })).items.map(({ caseId }) => caseId).sort();
@@ -46,6 +47,17 @@ async function agree(place: Place, guard: Guard): Promise<string[]> {
   });
   return settled;
 }
+
+test("a worker that the server never lets in ends at once, and says why", async () => {
+  const address = new URL(server.server.url);
+  address.username = "nobody";
+  const guard = createGuard({ store: address.href });
+  onTestFinished(() => guard.close());
+  guard.wrap("deed", { key: (id: string) => id, run: () => 1 });
+  const error = await errorOf(guard.work());
+  expect(error).toMatchObject({ code: "store_unavailable", effect: "none", lasting: true });
+  expect(error.message).toContain('role "nobody" does not exist');
+});
 
 describe.each([sqlite, postgres])("on $name", ({ place: at }) => {
   const deeds = (count: number) =>

@@ -202,7 +202,7 @@ test("a transaction of the caller's takes as many statements as it has room for,
   for (let index = 0; index < 256; index += 1) {
     expect(await within?.commit(born(`c-${index}`))).toBe(true);
   }
-  await expect(within?.commit(born("one more"))).rejects.toMatchObject({ code: "SA002" });
+  await expect(within?.commit(born("one more"))).rejects.toMatchObject({ code: "over_limit" });
   await client.query("commit");
   const ids = (await store.list({ namespace: "default" })).items.map(({ caseId }) => caseId);
   expect(ids).toEqual(Array.from({ length: 256 }, (_, index) => `c-${index}`));

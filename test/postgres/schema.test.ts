@@ -57,7 +57,7 @@ test("8 stores that wait for each other to make the schema: those that waited fi
   onTestFinished(() => client.release());
   await client.query("begin");
   const lock = "select pg_advisory_xact_lock(hashtextextended($1, 0))";
-  await client.query(lock, [`safeagent ${schema}`]);
+  await client.query(lock, [`safeagent "${schema}"`]);
   const ids = Array.from({ length: 8 }, (_, index) => `c-${index}`);
   const commits = ids.map((id) => storeIn(schema).commit(born(id)));
   const waiting = "select from pg_stat_activity where wait_event = 'advisory'";

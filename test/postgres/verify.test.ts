@@ -93,8 +93,13 @@ test.each([
   ],
   [
     "a finished case that is listed",
-    "insert into {s}.unfinished select place, 5 from {s}.cases where id = 'a'",
+    "insert into {s}.unfinished select place, namespace, action, state, 5 from {s}.cases where id = 'a'",
   ],
+  ...["namespace", "action", "state"].map((column) => [
+    `${column} of a doubt, changed in the list`,
+    `update {s}.unfinished set ${column} = 'OPEN' where place = (select place from {s}.cases where id = 'doubt')`,
+  ]),
+  ["a case in the list that is nowhere else", "delete from {s}.cases where id = 'doubt'"],
   ["a record that is no JSON", "update {s}.cases set record = 'x' where id = 'a'"],
   [
     "a tombstone, changed",

@@ -266,6 +266,7 @@ const wrong: readonly (readonly [what: string, spoil: (store: Store) => Partial<
         work({
           handle: new DatabaseSync(":memory:"),
           isSync: true,
+          now: store.now,
           read: store.read,
           commit: store.commit,
         }),
@@ -294,9 +295,32 @@ const wrong: readonly (readonly [what: string, spoil: (store: Store) => Partial<
     }),
   ],
   [
+    "takes back what was written beside it, where it refuses",
+    (store) => ({
+      transaction: (work) =>
+        transact(store, (tx) => {
+          const db = tx.handle as Database;
+          db.exec("SAVEPOINT all_of_it");
+          const commit: typeof tx.commit = async (steps) => {
+            const landed = await tx.commit(steps);
+            if (!landed) db.exec("ROLLBACK TO all_of_it");
+            return landed;
+          };
+          return work({ ...tx, commit });
+        }),
+    }),
+  ],
+  ["calls the work of who has left", (store) => ({ transaction: (work) => transact(store, work) })],
+  [
     "takes any handle",
     (store) => ({
-      within: (handle) => ({ handle, isSync: true, read: store.read, commit: store.commit }),
+      within: (handle) => ({
+        handle,
+        isSync: true,
+        now: store.now,
+        read: store.read,
+        commit: store.commit,
+      }),
     }),
   ],
   ["goes on after its end", (store) => ({ close: async () => void store })],
