@@ -1,4 +1,4 @@
-import type { Json } from "../index.ts";
+import { type Json, limits } from "../index.ts";
 import { joined } from "./kept.ts";
 
 /** What a fingerprint says of a body: its JSON, compared by value, or the hash of its bytes. */
@@ -13,6 +13,13 @@ export type BodyFault = "body_too_large" | "body_unfinished" | "body_unreadable"
 export interface BodyBounds {
   readonly bodyBytes: number;
   readonly bodyMs: number;
+}
+
+/** What of the settings says how a body is compared. */
+export interface BodyTerms {
+  readonly bodyBytes: number;
+  /** Fields that don't count: only JSON has any. */
+  readonly ignore: readonly string[];
 }
 
 export function isJson(contentType: string | null): boolean {
@@ -30,15 +37,19 @@ function essenceOf(contentType: string | null): string {
   return (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
-/** A body as it came. */
+/**
+ * A body as it came. JSON that has no exact canonical form is compared by its bytes, unless fields of
+ * it are left out: the guard then refuses it, and names the place.
+ */
 export async function bodyOfBytes(
   bytes: Uint8Array<ArrayBuffer>,
   contentType: string | null,
+  { ignore }: Pick<BodyTerms, "ignore">,
 ): Promise<Body> {
   if (bytes.length === 0) return null;
   if (isJson(contentType)) {
     const json = jsonOf(bytes);
-    if (json !== undefined) return { json };
+    if (json !== undefined && (ignore.length > 0 || isExact(json))) return { json };
   }
   return { sha256: await sha256(bytes), bytes: bytes.length };
 }
@@ -52,20 +63,43 @@ export function jsonOf(bytes: Uint8Array): Json | undefined {
   }
 }
 
-/** A body as a parser of the server has left it. */
+/** Room for what else a payload tells: levels, members and characters. */
+const spare = { depth: 4, nodes: 100, chars: 32_768 };
+
+/** Whether the guard's canonical form can say it. No looser than that form's own gate. */
+function isExact(json: Json): boolean {
+  let nodes = 0;
+  const isExactAt = (value: Json, depth: number): boolean => {
+    nodes += 1;
+    if (nodes > limits.jsonNodes - spare.nodes) return false;
+    if (typeof value === "string") return value.isWellFormed();
+    if (typeof value === "number") {
+      return Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
+    }
+    if (typeof value !== "object" || value === null) return true;
+    if (depth >= limits.jsonDepth - spare.depth) return false;
+    return Object.entries(value).every(
+      ([name, item]) =>
+        name !== "__proto__" && name.isWellFormed() && isExactAt(item as Json, depth + 1),
+    );
+  };
+  return isExactAt(json, 0) && JSON.stringify(json).length <= limits.payloadChars - spare.chars;
+}
+
+/** A body as a parser of the server has left it: its numbers are already rounded, so those are refused. */
 export async function bodyOfParsed(
   value: unknown,
   contentType: string | null,
-  { bodyBytes }: Pick<BodyBounds, "bodyBytes">,
+  terms: BodyTerms,
 ): Promise<Body | BodyFault> {
   if (value instanceof Uint8Array) {
-    if (value.length > bodyBytes) return "body_too_large";
-    return bodyOfBytes(new Uint8Array(value), contentType);
+    if (value.length > terms.bodyBytes) return "body_too_large";
+    return bodyOfBytes(new Uint8Array(value), contentType, terms);
   }
   // Its files were taken out of what is left: they could not be compared.
   if (essenceOf(contentType).startsWith("multipart/")) return "body_unreadable";
   if (typeof value === "string" && !isJson(contentType)) {
-    return bodyOfParsed(new TextEncoder().encode(value), contentType, { bodyBytes });
+    return bodyOfParsed(new TextEncoder().encode(value), contentType, terms);
   }
   return isStreamLike(value) ? "body_unreadable" : { json: value as Json };
 }

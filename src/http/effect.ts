@@ -52,6 +52,15 @@ export function notPerformed<R extends Response | ExpressLike | FastifyLike>(res
   return response;
 }
 
+/** A response that no guard takes: what it says of the effect is for nobody else. */
+export function unmarked(response: Response): Response {
+  if (!response.headers.has(notPerformedHeader)) return response;
+  const headers = new Headers(response.headers);
+  headers.delete(notPerformedHeader);
+  const { status, statusText, body } = response;
+  return new Response(body, { status, statusText, headers });
+}
+
 const marker = Symbol.for("safeagent.NotPerformed");
 
 /** By marker, so that it holds across two copies of the package. */

@@ -6,14 +6,15 @@ import {
   type Outcome,
 } from "../index.ts";
 import { type Body, type BodyFault, comparedType, sha256 } from "./body.ts";
-import { isNotPerformed, notPerformedHeader, notPerformedToken } from "./effect.ts";
+import { hand, isNotPerformed, notPerformedHeader, notPerformedToken } from "./effect.ts";
 import { keyOf } from "./idempotency-key.ts";
 import { type Answer, answerOf, keep, replayOf } from "./kept.ts";
+import { guardingOf, type Marks, whileGuarded, within } from "./nested.ts";
 import { problem, problemOf } from "./problem.ts";
 import type { RequestPayload, Settings } from "./settings.ts";
 
 /** A request, as far as every framework can tell it. */
-export interface Asked {
+export interface Asked extends Marks {
   readonly method: string;
   /** Absolute; its host doesn't count. */
   readonly url: string;
@@ -30,8 +31,11 @@ export interface Handled {
   readonly error?: unknown;
 }
 
-/** The response to send; `own`: the one that the handler has just given. */
-export type Reply = Response | "own";
+/**
+ * The response to send; `own`: the one that the handler has just given; `through`: another guard has
+ * this request already, so the handler is to be called.
+ */
+export type Reply = Response | "own" | "through";
 
 /** What is to be done with a request. */
 export type Admission = Response | "unguarded" | { readonly key: string };
@@ -57,6 +61,8 @@ export async function exchange<R>(
   asked: Asked & { readonly key: string },
   handle: (effect: EffectContext) => Promise<Handled>,
 ): Promise<Reply> {
+  const outer = guardingOf(settings, asked);
+  if (outer !== undefined) return within(settings, request, outer);
   const principal = await settings.principal?.(request);
   if (settings.principal !== null && (typeof principal !== "string" || principal === "")) {
     return problem("unauthorized");
@@ -87,7 +93,10 @@ export async function exchange<R>(
       onError: () => "unknown",
       async run(_, effect) {
         seen.started = true;
-        return received(settings, seen, await handle(effect));
+        hand(asked.raw, effect);
+        const guarding = { settings, principal: principal ?? null };
+        const handled = await whileGuarded(asked, guarding, () => handle(effect));
+        return received(settings, seen, handled);
       },
     });
     return replyTo(outcome, seen);

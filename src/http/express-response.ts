@@ -73,7 +73,7 @@ export function record(given: ExpressResponseLike): Recorded {
     const part =
       typeof chunk === "string"
         ? Buffer.from(chunk, typeof encoding === "string" ? (encoding as "utf8") : "utf8")
-        : new Uint8Array(chunk as Uint8Array);
+        : joined([chunk as Uint8Array]);
     bytes += part.length;
     if (bytes <= keptBytes) parts.push(part);
     else parts.length = 0;
@@ -100,7 +100,7 @@ export function record(given: ExpressResponseLike): Recorded {
     writeHead(status: number, ...rest: unknown[]) {
       if (passes()) return writeHead.call(response, status, ...rest);
       if (mode !== "held") response.statusCode = status;
-      for (const [name, value] of pairsOf(rest.at(-1))) response.setHeader(name, value);
+      for (const [name, value] of valuesOf(rest.at(-1))) response.setHeader(name, value);
       noticeStream();
       return response;
     },
@@ -170,8 +170,30 @@ export function send(given: ExpressResponseLike, response: Response): void {
   });
 }
 
+/** Takes out of a response that nothing guards what it may say of its effect. */
+export function unmark(given: ExpressResponseLike): void {
+  const response = given as unknown as Writable;
+  const { writeHead } = response;
+  // Node calls it for each response, also where the handler doesn't.
+  response.writeHead = (...args) => {
+    response.removeHeader(notPerformedHeader);
+    return writeHead.apply(response, args);
+  };
+}
+
 function callbackOf(args: readonly unknown[]): (() => void) | undefined {
   return args.find((arg): arg is () => void => typeof arg === "function");
+}
+
+/** Each header's values; a list may name it several times. */
+function valuesOf(headers: unknown): ReadonlyMap<string, unknown> {
+  const values = new Map<string, unknown>();
+  for (const [given, value] of pairsOf(headers)) {
+    const name = given.toLowerCase();
+    const before = values.get(name);
+    values.set(name, before === undefined ? value : [before, value].flat());
+  }
+  return values;
 }
 
 /** Headers as `writeHead` takes them: an object, a flat list, or a list of pairs. */

@@ -8,9 +8,8 @@ import {
   jsonOf,
   readBody,
 } from "./body.ts";
-import { hand } from "./effect.ts";
 import { type Asked, admit, exchange } from "./exchange.ts";
-import { type ExpressResponseLike, record, send } from "./express-response.ts";
+import { type ExpressResponseLike, record, send, unmark } from "./express-response.ts";
 import { absolute, fieldsOf, type NodeHeaders, oneOf, saysBody } from "./node-message.ts";
 import { type IdempotencyOptions, type Settings, settingsOf } from "./settings.ts";
 
@@ -67,12 +66,14 @@ export function expressIdempotency<R extends ExpressRequestLike = ExpressRequest
   ): Promise<void> => {
     const asked = askedOf(request, settings);
     const admission = admit(settings, asked);
-    if (admission === "unguarded") return next();
+    if (admission === "unguarded") {
+      unmark(response);
+      return next();
+    }
     if (admission instanceof Response) return send(response, admission);
     let sendOwn = () => {};
     let sendOther = (other: Response) => send(response, other);
-    const reply = await exchange(settings, request, { ...asked, ...admission }, async (effect) => {
-      hand(request, effect);
+    const reply = await exchange(settings, request, { ...asked, ...admission }, async () => {
       const recorded = record(response);
       sendOwn = recorded.sendOwn;
       sendOther = recorded.sendOther;
@@ -80,6 +81,7 @@ export function expressIdempotency<R extends ExpressRequestLike = ExpressRequest
       const answer = await recorded.answer;
       return { answer, error: thrown.get(request) };
     });
+    if (reply === "through") return next();
     return reply === "own" ? sendOwn() : sendOther(reply);
   };
 
@@ -100,6 +102,8 @@ export function expressIdempotency<R extends ExpressRequestLike = ExpressRequest
 function askedOf(request: ExpressRequestLike, settings: Settings<never>): Asked {
   const contentType = oneOf(request.headers["content-type"]);
   return {
+    framework: request,
+    raw: request,
     method: request.method,
     url: absolute(request.originalUrl),
     contentType,
@@ -121,7 +125,7 @@ async function bodyOfRequest(
   if (typeof bytes === "string") return bytes;
   const json = isJson(contentType) ? jsonOf(bytes) : undefined;
   request.body = json ?? Buffer.from(bytes);
-  return bodyOfBytes(bytes, contentType);
+  return bodyOfBytes(bytes, contentType, settings);
 }
 
 /** A Node stream, piece by piece. It isn't destroyed where the rest isn't wanted: the answer goes the same way back. */

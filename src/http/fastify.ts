@@ -1,6 +1,6 @@
 import type { Guard } from "../index.ts";
 import { type Body, type BodyFault, bodyOfParsed } from "./body.ts";
-import { hand, notPerformedHeader } from "./effect.ts";
+import { notPerformedHeader, unmarked } from "./effect.ts";
 import { type Asked, admit, exchange, type Handled, type Reply } from "./exchange.ts";
 import { type Answer, isStream, readAll } from "./kept.ts";
 import {
@@ -11,6 +11,7 @@ import {
   oneOf,
   saysBody,
 } from "./node-message.ts";
+import { isHeld } from "./problem.ts";
 import { type IdempotencyOptions, type Settings, settingsOf } from "./settings.ts";
 
 /** What is used of Fastify's request. */
@@ -50,7 +51,8 @@ interface Passage {
 
 /**
  * Fastify plugin that runs a request's handler once per `Idempotency-Key`. It takes the parsed body,
- * and applies to the routes of the instance that it is registered on.
+ * and applies to the routes of the instance that it is registered on. What authenticates has to stand
+ * before it: in `onRequest`, or in a `preHandler` of that instance added earlier, never in a route's.
  *
  * @throws GuardError `invalid_request` for wrong options
  * @example await app.register(fastifyIdempotency(guard, { principal: (request) => request.user.id }));
@@ -70,7 +72,6 @@ export function fastifyIdempotency<R extends FastifyRequestLike = FastifyRequest
     const started = Promise.withResolvers<"started">();
     const handled = Promise.withResolvers<Handled>();
     const done = exchange(settings, request, { ...asked, ...admission }, (effect) => {
-      hand(request, effect);
       const { signal } = effect;
       const before = reply.getHeaders();
       passages.set(request, { handled, reply: done, signal, before, error: undefined });
@@ -79,8 +80,7 @@ export function fastifyIdempotency<R extends FastifyRequestLike = FastifyRequest
     });
     const first = await Promise.race([started.promise, done]);
     // Fastify goes on to the handler, and comes back by `onSend`.
-    if (first === "started") return undefined;
-    return first === "own" ? undefined : send(reply, first);
+    return first instanceof Response ? send(reply, first) : undefined;
   };
 
   const onError = async (request: R, _: FastifyReplyLike, error: unknown): Promise<void> => {
@@ -94,10 +94,12 @@ export function fastifyIdempotency<R extends FastifyRequestLike = FastifyRequest
     payload: unknown,
   ): Promise<unknown> => {
     const passage = passages.get(request);
-    if (passage === undefined) return payload;
+    if (passage === undefined) {
+      reply.removeHeader(notPerformedHeader);
+      return payload instanceof Response ? unmarked(payload) : payload;
+    }
     passages.delete(request);
-    const content = unpacked(reply, payload);
-    const answer = await answerOfReply(reply, content, passage.signal).catch((error: unknown) => {
+    const answer = await answerOfReply(reply, payload, passage.signal).catch((error: unknown) => {
       // It broke off half-way: nobody knows how far its handler came.
       passage.handled.reject(error);
       return undefined;
@@ -105,7 +107,7 @@ export function fastifyIdempotency<R extends FastifyRequestLike = FastifyRequest
     reply.removeHeader(notPerformedHeader);
     if (answer !== undefined) passage.handled.resolve({ answer, error: passage.error });
     const response = await passage.reply;
-    if (response === "own") {
+    if (!(response instanceof Response)) {
       return answer?.body instanceof Uint8Array ? Buffer.from(answer.body) : null;
     }
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
@@ -130,6 +132,8 @@ function askedOf(request: FastifyRequestLike, settings: Settings<never>): Asked 
   const { method, originalUrl, raw } = request;
   const contentType = oneOf(request.headers["content-type"]);
   return {
+    framework: request,
+    raw: request,
     method,
     url: absolute(originalUrl),
     contentType,
@@ -151,8 +155,8 @@ async function bodyOfRequest(
 /** A fetch response that a handler has sent, as Fastify would send it. */
 function unpacked(reply: FastifyReplyLike, payload: unknown): unknown {
   if (!(payload instanceof Response)) return payload;
-  reply.code(payload.status);
-  for (const [name, value] of payload.headers) reply.header(name, value);
+  if (isHeld(payload)) throw new Error("the handler handed on what another guard has held");
+  head(reply, payload);
   return payload.body;
 }
 
@@ -161,8 +165,9 @@ async function answerOfReply(
   payload: unknown,
   signal: AbortSignal,
 ): Promise<Answer> {
+  const content = unpacked(reply, payload);
   const headers = headersOf(reply.getHeaders());
-  const body = await bodyOfPayload(payload, headers, signal);
+  const body = await bodyOfPayload(content, headers, signal);
   return { status: reply.statusCode, headers, body };
 }
 
@@ -196,11 +201,18 @@ async function* bytesOf(
 }
 
 async function send(reply: FastifyReplyLike, response: Response): Promise<unknown> {
-  return reply.send(await fill(reply, response));
+  if (response.headers.has("content-type")) return reply.send(await fill(reply, response));
+  head(reply, response);
+  // Null would be sent as JSON, and bytes would get a type; a stream gets none.
+  return reply.send(response.body ?? undefined);
+}
+
+function head(reply: FastifyReplyLike, response: Response): void {
+  reply.code(response.status);
+  for (const [name, value] of response.headers) reply.header(name, value);
 }
 
 async function fill(reply: FastifyReplyLike, response: Response): Promise<Uint8Array | null> {
-  reply.code(response.status);
-  for (const [name, value] of response.headers) reply.header(name, value);
+  head(reply, response);
   return response.body === null ? null : Buffer.from(await response.arrayBuffer());
 }

@@ -1,8 +1,10 @@
 import type { Guard } from "../index.ts";
 import { type Body, type BodyFault, bodyOfBytes, readBody } from "./body.ts";
-import { hand, notPerformedHeader } from "./effect.ts";
+import { notPerformedHeader, unmarked } from "./effect.ts";
 import { type Asked, admit, exchange, type Handled } from "./exchange.ts";
 import { type Answer, answerOf, bodiless } from "./kept.ts";
+import { nextAnswerOf } from "./next.ts";
+import { isHeld } from "./problem.ts";
 import { type IdempotencyOptions, type Settings, settingsOf } from "./settings.ts";
 
 /** What a fetch server calls. */
@@ -26,6 +28,7 @@ export function idempotent(
     overFetch({
       settings,
       request,
+      framework: null,
       fetched: request,
       body: () => bodyOfFetch(request, settings),
       next: async () => ({ response: await next(request) }),
@@ -35,7 +38,7 @@ export function idempotent(
 
 /**
  * The same around one handler: a Next route handler, a worker's `fetch`. What it is called with
- * beside the request is handed on.
+ * beside the request is handed on. Of what it throws, Next's `redirect()` and `notFound()` are answers.
  *
  * @example export const POST = withIdempotency(guard, { principal }, async (request) => Response.json(await refund(request)));
  */
@@ -49,17 +52,29 @@ export function withIdempotency<R extends Request, Rest extends readonly unknown
     overFetch({
       settings,
       request,
+      framework: null,
       fetched: request,
       body: () => bodyOfFetch(request, settings),
-      next: async () => ({ response: await handler(request, ...rest) }),
+      next: async () => ({ response: await nextAnswered(() => handler(request, ...rest)) }),
       through: () => handler(request, ...rest),
     });
+}
+
+async function nextAnswered(handle: () => Response | Promise<Response>): Promise<Response> {
+  try {
+    return await handle();
+  } catch (error) {
+    const response = nextAnswerOf(error);
+    if (response === undefined) throw error;
+    return response;
+  }
 }
 
 export interface Passage<R> {
   readonly settings: Settings<R>;
   /** What the framework calls the request. */
   readonly request: R;
+  readonly framework: Asked["framework"];
   readonly fetched: Request;
   readonly body: Asked["body"];
   /** Runs the handler. */
@@ -69,9 +84,11 @@ export interface Passage<R> {
 }
 
 export async function overFetch<R>(passage: Passage<R>): Promise<Response> {
-  const { settings, request, fetched, body, next, through } = passage;
+  const { settings, request, framework, fetched, body, next, through } = passage;
   const field = fetched.headers.get("idempotency-key");
   const asked: Asked = {
+    framework,
+    raw: fetched,
     method: fetched.method,
     url: fetched.url,
     contentType: fetched.headers.get("content-type"),
@@ -80,17 +97,18 @@ export async function overFetch<R>(passage: Passage<R>): Promise<Response> {
     body,
   };
   const admission = admit(settings, asked);
-  if (admission === "unguarded") return through();
+  if (admission === "unguarded") return unmarked(await through());
   if (admission instanceof Response) return admission;
   let own: Response | undefined;
   const reply = await exchange(settings, request, { ...asked, ...admission }, async (effect) => {
-    hand(fetched, effect);
     const { response, error } = await next();
+    if (isHeld(response)) throw new Error("the handler handed on what another guard has held");
     const handled: Handled = { answer: await answerOf(response, effect.signal), error };
     own = again(response, handled.answer);
     return handled;
   });
-  return reply === "own" && own !== undefined ? own : (reply as Response);
+  if (reply === "through") return through();
+  return reply === "own" ? (own as Response) : reply;
 }
 
 /** A response whose body was read, as it was. */
@@ -126,5 +144,5 @@ export async function bodyOfFetch(
   );
   return typeof bytes === "string"
     ? bytes
-    : bodyOfBytes(bytes, request.headers.get("content-type"));
+    : bodyOfBytes(bytes, request.headers.get("content-type"), settings);
 }

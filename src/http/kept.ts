@@ -113,7 +113,9 @@ export async function readAll(
   return bytes <= keptBytes ? joined(parts) : "too_large";
 }
 
+/** @throws TypeError for what is no bytes: a text or a number would become a row of zeros */
 export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (!parts.every(isBytes)) throw new TypeError("a body's pieces must be bytes");
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -121,6 +123,11 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return whole;
+}
+
+/** Of this realm, or of another one. */
+function isBytes(part: unknown): boolean {
+  return Object.prototype.toString.call(part) === "[object Uint8Array]";
 }
 
 /** The response that a receipt's value tells of; undefined where it tells of none. */

@@ -230,7 +230,19 @@ export function problem(code: ProblemCode, facts: Facts = {}): Response {
     // Read by the clients that Stainless generates (OpenAI's, Anthropic's and others).
     headers["x-should-retry"] = "false";
   }
-  return new Response(JSON.stringify(body), { status, headers });
+  const response = new Response(JSON.stringify(body), { status, headers });
+  if (effect !== "once") held.add(response);
+  return response;
+}
+
+const held = new WeakSet<Response>();
+
+/**
+ * Whether a guard made this response in the place of a handler's. Another guard's handler may hand it
+ * on: it tells of no effect, so it is nothing to keep a key for.
+ */
+export function isHeld(response: Response): boolean {
+  return held.has(response);
 }
 
 /** What the guard threw, as a response; anything else is thrown on. */

@@ -37,7 +37,7 @@ export interface IdempotencyRules {
   readonly action?: string;
   /** Whether a request without a key is refused, or runs unguarded. Default true: it is refused. */
   readonly required?: boolean;
-  /** Bytes of a request's body. Default 1,048,576; JSON has the guard's own bound besides. */
+  /** Bytes of a request's body. Default 1,048,576; JSON that a parser of the server has read has the guard's own bound besides. */
   readonly bodyBytes?: number;
   /** Milliseconds for a body to end. Default 30,000. */
   readonly bodyMs?: number;
@@ -45,7 +45,7 @@ export interface IdempotencyRules {
   readonly keepHeaders?: readonly string[];
   /** What a handler's status says. Default: below 500 a receipt, from 500 on unknown. */
   readonly means?: (status: number) => StatusMeaning;
-  /** JSON pointers (RFC 6901) of fields of a JSON body that a retry may change: free text that a model rewords. */
+  /** JSON pointers (RFC 6901) of fields of a JSON body that a retry may change: free text that a model rewords. Not together with a `policy` that waits. */
   readonly ignore?: readonly string[];
   /** When a request is final: who has to approve it. Default: at once. */
   readonly policy?: Policy;
@@ -95,6 +95,11 @@ export function settingsOf<R>(guard: Guard, options: IdempotencyOptions<R>): Set
     throw invalid('`ignore` must be JSON pointers, such as "/note".');
   }
   const { policy, effect, probe, keyTtlMs, settlingMs, timeoutMs } = options;
+  if (ignore.length > 0 && policy !== undefined && policy.kind !== "immediate") {
+    throw new GuardError("invalid_request", "`ignore` can't go with a policy that waits.", {
+      next: "Leave one of them out: what is approved is the first request, and a retry's fields would run.",
+    });
+  }
   return {
     guard,
     action: options.action ?? "http.request",

@@ -30,7 +30,10 @@ export interface WebhookOptions {
    * fact. Default: the webhook's id. What may differ between them has to be in `ignore`.
    */
   readonly key?: (event: WebhookEvent) => string;
-  /** JSON pointers (RFC 6901) of fields of the body that a redelivery may change. */
+  /**
+   * JSON pointers (RFC 6901) of fields of the body that a redelivery may change. A body that JSON's
+   * canonical form can't say is then refused, where otherwise its bytes are compared.
+   */
   readonly ignore?: readonly string[];
   /** Milliseconds that a webhook's timestamp may be from this machine's clock. Default 300,000. */
   readonly toleranceMs?: number;
@@ -44,7 +47,7 @@ export interface WebhookOptions {
   readonly settlingMs?: number;
   /** Milliseconds the handler may run. Default 300,000. */
   readonly timeoutMs?: number;
-  /** Bytes of a body. Default 1,048,576; JSON has the guard's own bound besides. */
+  /** Bytes of a body. Default 1,048,576. */
   readonly bodyBytes?: number;
   /** Milliseconds for a body to end. Default 30,000. */
   readonly bodyMs?: number;
@@ -98,8 +101,8 @@ export function webhook(
         requestId,
         caseId,
         action,
-        // Its JSON is compared by value, whatever the content type says.
-        payload: { body: await bodyOfBytes(bytes, "application/json") },
+        // Its JSON is compared by value where it can be, whatever the content type says.
+        payload: { body: await bodyOfBytes(bytes, "application/json", { ignore }) },
         waitMs: 0,
         ...(ignore.length === 0 ? {} : { ignore: ignore.map((path) => `/body/json${path}`) }),
         onError: () => "unknown",

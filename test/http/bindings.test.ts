@@ -3,11 +3,13 @@ import { request as nodeRequest } from "node:http";
 import { connect } from "node:net";
 import Anthropic from "@anthropic-ai/sdk";
 import express from "express";
-import { Hono } from "hono";
+import fastify, { type FastifyInstance } from "fastify";
+import { type Context, Hono } from "hono";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   effectOf,
   expressIdempotency,
+  fastifyIdempotency,
   honoIdempotency,
   type IdempotencyOptions,
   idempotent,
@@ -15,7 +17,7 @@ import {
   notPerformed,
   withIdempotency,
 } from "../../src/http/index.ts";
-import { approval, createGuard, GuardError, memoryStore } from "../../src/index.ts";
+import { approval, createGuard, GuardError, immediate, memoryStore } from "../../src/index.ts";
 import { fetchServer, hosts, nodeServer, type Running } from "./hosts.ts";
 
 const open: { close(): Promise<void> }[] = [];
@@ -108,6 +110,106 @@ describe.each(hosts)("$name", (host) => {
     const guarded = await post(url);
     expect(await guarded.json()).toEqual({ guarded: true });
     expect(runs).toBe(3);
+  });
+
+  test("what it says of its effect is for its guard alone, and leaves by no way", async () => {
+    const route = () => ({ status: 409, json: { error: "sold out" }, freed: true as const });
+    const url = opened(await host.start(route, newGuard(), { required: false }));
+    const unguarded = await fetch(url, { method: "POST", headers: { "x-user": "ana" } });
+    for (const response of [unguarded, await post(url)]) {
+      expect([response.status, await response.json()]).toEqual([409, { error: "sold out" }]);
+      expect(response.headers.get("x-safeagent-not-performed")).toBeNull();
+    }
+  });
+
+  test.each([
+    ["mounted twice", "same"],
+    ["within another of the same rules", {}],
+  ] as const)("%s, it runs the handler once, and keeps its answer", async (_what, within) => {
+    let runs = 0;
+    const guard = newGuard();
+    const route = () => {
+      runs += 1;
+      return { status: 201, json: { refund: runs } };
+    };
+    const url = opened(await host.start(route, guard, { within }));
+    for (const replayed of [null, "true"]) {
+      const response = await post(url);
+      expect([response.status, await response.json()]).toEqual([201, { refund: 1 }]);
+      expect(response.headers.get("idempotent-replayed")).toBe(replayed);
+    }
+    expect((await guard.list({})).items.map(({ state }) => state)).toEqual(["SETTLED"]);
+  });
+
+  test("within another of other rules it runs nothing, and the key stays free", async () => {
+    let runs = 0;
+    const guard = newGuard();
+    const route = () => {
+      runs += 1;
+      return { status: 201, json: {} };
+    };
+    const within = { policy: approval({ from: ["ana"] }) };
+    const url = opened(await host.start(route, guard, { within }));
+    for (const _ of [1, 2]) {
+      const response = await post(url);
+      expect([response.status, await codeOf(response)]).toEqual([400, "invalid_request"]);
+      expect(response.headers.get("x-safeagent-not-performed")).toBeNull();
+    }
+    expect((await guard.list({})).items.map(({ state }) => state)).toEqual(["FINAL"]);
+    expect(runs).toBe(0);
+  });
+
+  test("over its time it is in doubt, and only the handler's own answer may settle that", async () => {
+    const gate = Promise.withResolvers<void>();
+    let runs = 0;
+    const guard = newGuard();
+    const route = async () => {
+      runs += 1;
+      await gate.promise;
+      return { status: 201, json: { refund: runs } };
+    };
+    const url = opened(await host.start(route, guard, { timeoutMs: 20 }));
+    const first = post(url);
+    let doubts = await guard.list({ states: ["IN_DOUBT"] });
+    while (doubts.items.length === 0) {
+      await new Promise((done) => setTimeout(done, 1));
+      doubts = await guard.list({ states: ["IN_DOUBT"] });
+    }
+    gate.resolve();
+    expect([(await first).status, await codeOf(await first)]).toEqual([423, "in_doubt"]);
+    // Another request goes the whole way: by then the late answer has come.
+    await (await post(url, { key: "k2" })).text();
+
+    let response = await post(url);
+    if (host.late === "recorded") {
+      while (response.status === 423) response = await post(url);
+      expect([response.status, await response.json()]).toEqual([201, { refund: 1 }]);
+    } else {
+      expect([response.status, await codeOf(response)]).toEqual([423, "in_doubt"]);
+      expect(response.headers.get("idempotent-replayed")).toBeNull();
+      const { caseId } = doubts.items[0]!;
+      expect((await guard.case(caseId).get())?.state).toBe("IN_DOUBT");
+    }
+    expect(runs).toBe(2);
+  });
+
+  test("JSON that has no exact form is compared by its bytes, or refused where a parser has rounded it", async () => {
+    let runs = 0;
+    const route = () => {
+      runs += 1;
+      return { status: 201, json: {} };
+    };
+    const url = opened(await host.start(route, newGuard()));
+    const body = '{"id":820982911946154508}';
+    const [first, again] = [await post(url, { body }), await post(url, { body })];
+    if (host.isParsed) {
+      expect([first.status, again.status, runs]).toEqual([400, 400, 0]);
+      expect(((await first.json()) as { detail: string }).detail).toContain("/body/json/id");
+    } else {
+      const other = await post(url, { body: body.replace("508", "509") });
+      expect([first.status, again.status, other.status, runs]).toEqual([201, 201, 422, 1]);
+      expect(again.headers.get("idempotent-replayed")).toBe("true");
+    }
   });
 });
 
@@ -453,12 +555,157 @@ describe("a fetch handler", () => {
     expect([response.status, await codeOf(response)]).toEqual([415, "body_unreadable"]);
   });
 
+  test("another guard's refusal, handed on, is no answer to keep", async () => {
+    let runs = 0;
+    const guard = newGuard();
+    const inner = withIdempotency(guard, { singleTenant: true }, () => {
+      runs += 1;
+      return new Response();
+    });
+    // A copy isn't known for the same request: the inner guard waits for the outer one.
+    const outer = withIdempotency(guard, { singleTenant: true }, (request) =>
+      inner(new Request(request)),
+    );
+    const ask = () =>
+      outer(
+        new Request("http://localhost/", { method: "POST", headers: { "idempotency-key": "k" } }),
+      );
+    for (const _ of [1, 2]) {
+      const response = await ask();
+      expect([response.status, await codeOf(response)]).toEqual([423, "in_doubt"]);
+    }
+    expect(runs).toBe(0);
+  });
+
+  test("the same request, handed in twice by its owner, is a repeat", async () => {
+    let runs = 0;
+    const gate = Promise.withResolvers<void>();
+    const entered = Promise.withResolvers<void>();
+    const serve = withIdempotency(newGuard(), { singleTenant: true }, async () => {
+      runs += 1;
+      entered.resolve();
+      await gate.promise;
+      return new Response();
+    });
+    const request = new Request("http://localhost/", {
+      method: "POST",
+      headers: { "idempotency-key": "k1" },
+    });
+    const first = serve(request);
+    await entered.promise;
+    expect((await serve(request)).status).toBe(409);
+    gate.resolve();
+    expect([(await first).status, (await serve(request)).status, runs]).toEqual([200, 200, 1]);
+  });
+
+  test.each<[string, string | undefined, number, string]>([
+    ["nobody", undefined, 401, "unauthorized"],
+    ["another principal", "ben", 400, "invalid_request"],
+  ])(
+    "within a guard that asks nobody, one that finds %s runs nothing",
+    async (_what, name, ...told) => {
+      let runs = 0;
+      const guard = newGuard();
+      const inner = withIdempotency(guard, { principal: () => name }, () => {
+        runs += 1;
+        return new Response();
+      });
+      const outer = idempotent(guard, { singleTenant: true });
+      const request = new Request("http://localhost/", {
+        method: "POST",
+        headers: { "idempotency-key": "k1" },
+      });
+      const response = await outer(request, inner);
+      expect([response.status, await codeOf(response), runs]).toEqual([...told, 0]);
+    },
+  );
+
+  test.each([
+    ["redirect()", "NEXT_REDIRECT;replace;/orders/1;a=2;303;", 303, "/orders/1;a=2"],
+    ["notFound()", "NEXT_HTTP_ERROR_FALLBACK;404", 404, null],
+  ])("Next's %s is an answer, though it throws", async (_what, digest, status, location) => {
+    let runs = 0;
+    const serve = withIdempotency(newGuard(), { singleTenant: true }, () => {
+      runs += 1;
+      throw Object.assign(new Error("NEXT"), { digest });
+    });
+    for (const replayed of [null, "true"]) {
+      const { headers, ...response } = await serve(
+        new Request("http://localhost/", { method: "POST", headers: { "idempotency-key": "k1" } }),
+      ).then((got) => ({ status: got.status, headers: got.headers }));
+      expect([response.status, headers.get("location")]).toEqual([status, location]);
+      expect(headers.get("idempotent-replayed")).toBe(replayed);
+    }
+    expect(runs).toBe(1);
+  });
+
+  test.each(["NEXT_REDIRECT;replace;/x;200;", "NEXT_REDIRECT", "NEXT_HTTP_ERROR_FALLBACK;200", 7])(
+    "an error with the digest %s is an error",
+    async (digest) => {
+      const serve = withIdempotency(newGuard(), { singleTenant: true }, () => {
+        throw Object.assign(new Error("lost"), { digest });
+      });
+      const headers = { "idempotency-key": "k1" };
+      const response = await serve(new Request("http://localhost/", { method: "POST", headers }));
+      expect([response.status, await codeOf(response)]).toEqual([423, "in_doubt"]);
+    },
+  );
+
+  test("a response whose stream holds no bytes is nothing to keep", async () => {
+    const { ask } = once({}, () => {
+      const stream = new ReadableStream({
+        start(controller) {
+          controller.enqueue("a text");
+          controller.close();
+        },
+      });
+      return new Response(stream);
+    });
+    const response = await ask();
+    expect([response.status, await codeOf(response)]).toEqual([423, "in_doubt"]);
+  });
+
+  test.each([
+    ["a rounded number", (n: number) => `{"id":82098291194615450${n}}`],
+    ["an endless number", (n: number) => `{"id":1e40${n}}`],
+    ["half a character", (n: number) => `{"text":"\\ud83d${n}"}`],
+    ["half a character in a name", (n: number) => `{"\\ud83d":${n}}`],
+    ["a forbidden name", (n: number) => `{"__proto__":${n}}`],
+    ["many elements", (n: number) => `[${"1,".repeat(12_000)}${n}]`],
+    ["many levels", (n: number) => `${"[".repeat(62)}${n}${"]".repeat(62)}`],
+    ["many characters", (n: number) => `["${"x".repeat(250_000)}",${n}]`],
+  ])("JSON with %s is compared by its bytes", async (_what, body) => {
+    let runs = 0;
+    const { ask } = once({}, () => {
+      runs += 1;
+      return new Response();
+    });
+    const [first, again] = [await ask("k1", body(1)), await ask("k1", body(1))];
+    expect([first.status, again.headers.get("idempotent-replayed")]).toEqual([200, "true"]);
+    expect([(await ask("k1", body(2))).status, runs]).toEqual([422, 1]);
+  });
+
+  test("JSON that has no exact form is refused where fields of it are left out", async () => {
+    const { ask } = once({ ignore: ["/note"] }, () => new Response());
+    const response = await ask("k1", '{"id":820982911946154508}');
+    expect([response.status, await codeOf(response)]).toEqual([400, "invalid_request"]);
+  });
+
+  test("fields may be left out where no policy waits", async () => {
+    const { ask } = once({ ignore: ["/note"], policy: immediate() }, () => new Response());
+    expect((await ask()).status).toBe(200);
+  });
+
   test.each([
     ["no word on whose a key is", {}],
     ["a header that belongs to a connection", { singleTenant: true, keepHeaders: ["Date"] }],
     ["a bound of nothing", { singleTenant: true, bodyBytes: 0 }],
     ["a path that is no pointer", { singleTenant: true, ignore: ["note"] }],
     ["a meaning that is no function", { singleTenant: true, means: 500 }],
+    [
+      "fields left out of what is approved",
+      { singleTenant: true, ignore: ["/to"], policy: approval({ from: ["ana"] }) },
+    ],
   ])("refuses %s where it is made", (_what, options) => {
     expect(() => idempotent(newGuard(), options as never)).toThrow(
       expect.objectContaining({ code: "invalid_request" }),
@@ -478,6 +725,44 @@ test("Hono: a body that a validator has read before is compared all the same", a
   expect((await post(url)).status).toBe(200);
   expect((await post(url)).headers.get("idempotent-replayed")).toBe("true");
   expect((await post(url, { body: "{}" })).status).toBe(422);
+});
+
+test("Hono: a principal that an earlier middleware has set, by its type", async () => {
+  interface Env {
+    Variables: { user: string };
+  }
+  const app = new Hono<Env>();
+  app.use(async (c, next) => {
+    c.set("user", c.req.header("x-user") ?? "");
+    await next();
+  });
+  app.use(honoIdempotency(newGuard(), { principal: (c: Context<Env>) => c.get("user") }));
+  app.post("/", (c) => c.json({ user: c.get("user") }));
+  const url = opened(await fetchServer(app.fetch));
+  const [ana, ben] = [await post(url), await post(url, { headers: { "x-user": "ben" } })];
+  expect([await ana.json(), await ben.json()]).toEqual([{ user: "ana" }, { user: "ben" }]);
+});
+
+test("Hono: what others have made of the guard's answer is not the handler's late one", async () => {
+  const gate = Promise.withResolvers<void>();
+  const guard = newGuard();
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    c.res = new Response(null, { status: 204 });
+  });
+  app.use(honoIdempotency(guard, { singleTenant: true, timeoutMs: 20 }));
+  app.post("/", async (c) => {
+    await gate.promise;
+    return c.json({ late: true }, 201);
+  });
+  const url = opened(await fetchServer(app.fetch));
+  expect((await post(url)).status).toBe(204);
+  const [doubt] = (await guard.list({ states: ["IN_DOUBT"] })).items;
+  gate.resolve();
+  // Another request goes the whole way: by then the late answer has come.
+  await post(url, { key: "k2" });
+  expect((await guard.case(doubt!.caseId).get())?.state).toBe("IN_DOUBT");
 });
 
 describe("Express", () => {
@@ -567,6 +852,40 @@ describe("Express", () => {
     expect([failed.headers.get("x-outer"), failed.headers.get("x-inner")]).toEqual(["1", null]);
   });
 
+  test("a header that a list names twice is sent twice", async () => {
+    const url = await started((app) => {
+      app.use(expressIdempotency(newGuard(), { singleTenant: true }));
+      app.post("/", (_request, response) => {
+        response.writeHead(201, ["Set-Cookie", "a=1", "set-cookie", "b=2", "Link", "</1>"]).end();
+      });
+      app.post("/pairs", (_request, response) => {
+        const pairs = [
+          ["Set-Cookie", "a=1"],
+          ["Set-Cookie", "b=2"],
+        ];
+        response.writeHead(201, pairs as never).end();
+      });
+    });
+    const first = await post(url);
+    expect(first.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
+    expect((await post(`${url}/pairs`)).headers.getSetCookie()).toEqual(["a=1", "b=2"]);
+    const again = await post(url);
+    expect([again.headers.get("link"), again.headers.getSetCookie()]).toEqual(["</1>", []]);
+  });
+
+  test("JSON that has no exact form is compared by its bytes, where no parser stands before", async () => {
+    const url = await started((app) => {
+      app.use(expressIdempotency(newGuard(), { singleTenant: true }));
+      app.post("/", (request, response) => {
+        response.json(typeof request.body.id);
+      });
+    });
+    const body = '{"id":820982911946154508}';
+    expect(await (await post(url, { body })).json()).toBe("number");
+    expect((await post(url, { body })).headers.get("idempotent-replayed")).toBe("true");
+    expect((await post(url, { body: body.replace("508", "509") })).status).toBe(422);
+  });
+
   test("over its time it is answered; what it sends later is still recorded", async () => {
     const gate = Promise.withResolvers<void>();
     const url = await started((app) => {
@@ -628,6 +947,54 @@ describe("Express", () => {
       200,
     );
     expect(runs).toBe(1);
+  });
+});
+
+describe("Fastify", () => {
+  const started = async (build: (app: FastifyInstance) => Promise<void>) => {
+    const app = fastify();
+    await build(app);
+    const url = await app.listen({ port: 0, host: "127.0.0.1" });
+    return opened({ url, close: () => app.close() });
+  };
+
+  test("a stream without a type is replayed without one", async () => {
+    const url = await started(async (app) => {
+      await app.register(fastifyIdempotency(newGuard(), { singleTenant: true }));
+      app.post("/", (_request, reply) => reply.send(new Response("a,b").body));
+    });
+    for (const replayed of [null, "true"]) {
+      const response = await post(url);
+      expect([response.headers.get("content-type"), await response.text()]).toEqual([null, "a,b"]);
+      expect(response.headers.get("idempotent-replayed")).toBe(replayed);
+    }
+  });
+
+  test("what a fetch response says of its effect leaves by no way", async () => {
+    const url = await started(async (app) => {
+      const options = { singleTenant: true, required: false } as const;
+      await app.register(fastifyIdempotency(newGuard(), options));
+      app.post("/", (_request, reply) => reply.send(notPerformed(new Response("no"))));
+    });
+    const response = await fetch(url, { method: "POST" });
+    expect([response.headers.get("x-safeagent-not-performed"), await response.text()]).toEqual([
+      null,
+      "no",
+    ]);
+  });
+
+  test("what authenticates in onRequest stands before it: its 401 is no key's answer", async () => {
+    const url = await started(async (app) => {
+      app.addHook("onRequest", async (request, reply) => {
+        if (request.headers["x-user"] !== "ana") return reply.code(401).send();
+      });
+      await app.register(fastifyIdempotency(newGuard(), { singleTenant: true }));
+      app.post("/", () => ({ refund: 1 }));
+    });
+    const stranger = { headers: { "x-user": "eve" } };
+    expect((await post(url, stranger)).status).toBe(401);
+    expect((await post(url)).status).toBe(200);
+    expect((await post(url, stranger)).status).toBe(401);
   });
 });
 

@@ -11,6 +11,7 @@ import {
   fastifyIdempotency,
   honoIdempotency,
   type IdempotencyRules,
+  idempotent,
   notPerformed,
   withIdempotency,
 } from "../../src/http/index.ts";
@@ -47,8 +48,15 @@ export interface Running {
 /** A server framework: the same routes, its own way of writing them, with a guard or plain. */
 export interface Host {
   readonly name: string;
-  start(route: Route, guard: Guard | undefined, rules?: IdempotencyRules): Promise<Running>;
+  /** What becomes of a handler's answer after its time. */
+  readonly late: "recorded" | "lost";
+  /** Whether the guard gets JSON as a parser has left it. */
+  readonly isParsed: boolean;
+  start(route: Route, guard: Guard | undefined, rules?: HostRules): Promise<Running>;
 }
+
+/** `within`: the rules of a second guard, within the first; or the first one mounted again. */
+export type HostRules = IdempotencyRules & { readonly within?: IdempotencyRules | "same" };
 
 export const events = "data: 1\n\ndata: 2\n\n";
 
@@ -80,7 +88,10 @@ function responseOf(said: Said): Response {
 
 const fetchHandler: Host = {
   name: "a fetch handler, as Next has it",
-  async start(route, guard, rules) {
+  late: "recorded",
+  isParsed: false,
+  async start(route, guard, { within, ...rules } = {}) {
+    const principal = (request: Request) => request.headers.get(principalHeader) ?? undefined;
     const handler = async (request: Request, context: { params: Promise<object> }) => {
       expectContext(context);
       const body = read(await request.text(), request.headers.get("content-type"));
@@ -92,13 +103,15 @@ const fetchHandler: Host = {
         ? handler
         : withIdempotency(
             guard,
-            { ...rules, principal: (request) => request.headers.get(principalHeader) ?? undefined },
+            { ...(within === undefined || within === "same" ? rules : within), principal },
             handler,
           );
     const GET = async () => Response.json({ read: true });
-    return fetchServer((request) =>
-      request.method === "GET" ? GET() : POST(request, { params: Promise.resolve({}) }),
-    );
+    const serve = (request: Request) =>
+      request.method === "GET" ? GET() : POST(request, { params: Promise.resolve({}) });
+    if (guard === undefined || within === undefined) return fetchServer(serve);
+    const outer = idempotent(guard, { ...rules, principal });
+    return fetchServer((request) => outer(request, serve));
   },
 };
 
@@ -108,46 +121,58 @@ function expectContext(context: { readonly params: Promise<object> }): void {
 
 const hono: Host = {
   name: "Hono",
-  async start(route, guard, rules) {
+  late: "lost",
+  isParsed: false,
+  async start(route, guard, { within, ...rules } = {}) {
     const app = new Hono();
+    const sub = new Hono();
     // Hono's own error handler writes to the console.
     app.onError((_error, c) => c.json({ error: "internal" }, 500));
     if (guard !== undefined) {
       const principal = (c: Context) => c.req.header(principalHeader);
-      app.use(async (c, next) => {
+      app.use("/refunds", async (c, next) => {
         await next();
         c.header("x-outer", "1");
       });
-      app.use(honoIdempotency(guard, { ...rules, principal }));
+      const once = honoIdempotency(guard, { ...rules, principal });
+      app.use(once);
+      if (within === "same") sub.use(once);
+      else if (within !== undefined) sub.use(honoIdempotency(guard, { ...within, principal }));
     }
     app.get("*", (c) => c.json({ read: true }));
-    app.post("*", async (c) => {
+    sub.post("*", async (c) => {
       const body = read(await c.req.text(), c.req.header("content-type") ?? null);
       const said = await route({ path: c.req.path, body, key: keyIn(c.req.raw) });
       if (said.json === undefined || said.freed === true) return responseOf(said);
       return c.json(said.json as object, said.status as 201, { ...said.headers });
     });
+    app.route("/", sub);
     return fetchServer((request) => app.fetch(request));
   },
 };
 
 const expressHost: Host = {
   name: "Express 5",
-  async start(route, guard, rules) {
+  late: "recorded",
+  isParsed: true,
+  async start(route, guard, { within, ...rules } = {}) {
     const app = express();
+    const router = express.Router();
+    const principal = (request: express.Request) => request.get(principalHeader);
     const guarded =
-      guard === undefined
-        ? undefined
-        : expressIdempotency(guard, {
-            ...rules,
-            principal: (request: express.Request) => request.get(principalHeader),
-          });
+      guard === undefined ? undefined : expressIdempotency(guard, { ...rules, principal });
     app.use(express.json());
-    if (guarded !== undefined) app.use(guarded);
+    if (guard !== undefined && guarded !== undefined) {
+      app.use(guarded);
+      if (within === "same") router.use(guarded);
+      else if (within !== undefined) {
+        router.use(expressIdempotency(guard, { ...within, principal }));
+      }
+    }
     app.get("/{*path}", (_request, response) => {
       response.json({ read: true });
     });
-    app.post("/{*path}", async (request, response) => {
+    router.post("/{*path}", async (request, response) => {
       const body = Buffer.isBuffer(request.body) ? request.body.toString() : request.body;
       const said = await route({ path: request.path, body, key: keyIn(request) });
       response.status(said.status).set({ ...said.headers });
@@ -161,6 +186,7 @@ const expressHost: Host = {
       else if (said.bytes !== undefined) response.end(Buffer.from(said.bytes));
       else response.end();
     });
+    app.use(router);
     if (guarded !== undefined) app.use(guarded.errors);
     app.use(quiet);
     return nodeServer(app.listen(0, "127.0.0.1"));
@@ -172,9 +198,13 @@ const quiet: express.ErrorRequestHandler = (_error, _request, response, _next) =
   response.status(500).json({ error: "internal" });
 };
 
+type FastifyHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
 const fastifyHost: Host = {
   name: "Fastify 5",
-  async start(route, guard, rules) {
+  late: "recorded",
+  isParsed: true,
+  async start(route, guard, { within, ...rules } = {}) {
     const app = fastify();
     app.addContentTypeParser("text/plain", { parseAs: "string" }, (_request, body, done) =>
       done(null, body),
@@ -182,25 +212,28 @@ const fastifyHost: Host = {
     app.addContentTypeParser("application/octet-stream", { parseAs: "buffer" }, (_r, body, done) =>
       done(null, body),
     );
-    if (guard !== undefined) {
-      await app.register(
-        fastifyIdempotency(guard, {
-          ...rules,
-          principal: (request) => request.headers[principalHeader] as string | undefined,
-        }),
-      );
-    }
+    const principal = (request: { readonly headers: FastifyHeaders }) =>
+      request.headers[principalHeader] as string | undefined;
+    const first =
+      guard === undefined ? undefined : fastifyIdempotency(guard, { ...rules, principal });
+    if (first !== undefined) await app.register(first);
     app.get("/*", () => ({ read: true }));
-    app.post("/*", async (request, reply) => {
-      const key = keyIn(request);
-      const said = await route({ path: request.url.split("?")[0]!, body: request.body, key });
-      reply.code(said.status).headers({ ...said.headers });
-      if (said.freed === true) notPerformed(reply);
-      if (said.streams === true) {
-        return reply.type("text/event-stream").send(new Response(events).body);
+    await app.register(async (scope) => {
+      if (within === "same" && first !== undefined) await scope.register(first);
+      else if (within !== undefined && guard !== undefined) {
+        await scope.register(fastifyIdempotency(guard, { ...(within as object), principal }));
       }
-      if (said.json !== undefined) return reply.send(said.json);
-      return reply.send(said.bytes === undefined ? undefined : Buffer.from(said.bytes));
+      scope.post("/*", async (request, reply) => {
+        const key = keyIn(request);
+        const said = await route({ path: request.url.split("?")[0]!, body: request.body, key });
+        reply.code(said.status).headers({ ...said.headers });
+        if (said.freed === true) notPerformed(reply);
+        if (said.streams === true) {
+          return reply.type("text/event-stream").send(new Response(events).body);
+        }
+        if (said.json !== undefined) return reply.send(said.json);
+        return reply.send(said.bytes === undefined ? undefined : Buffer.from(said.bytes));
+      });
     });
     await app.listen({ port: 0, host: "127.0.0.1" });
     const { port } = app.server.address() as AddressInfo;

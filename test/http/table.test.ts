@@ -26,6 +26,8 @@ const route: Route = async (call) => {
   switch (call.path) {
     case "/refunds":
       return { ...refunded, json: { refund: ledger.length } };
+    case "/moved":
+      return { status: 303, headers: { location: "/refunds/1" } };
     case "/empty":
       return { status: 204 };
     case "/binary":
@@ -254,16 +256,20 @@ const table: Readonly<Record<string, (bench: Bench) => Promise<readonly Got[]>>>
   },
   async "no body, and bytes that are no text, come back as they were"({ send }) {
     const all: Got[] = [];
-    for (const path of ["/empty", "/binary"]) {
+    for (const path of ["/empty", "/moved", "/binary"]) {
       const [first, again] = [await send({ path }), await send({ path })];
-      expect([again.status, again.body, again.replayed]).toEqual([
-        first.status,
-        first.body,
-        "true",
-      ]);
+      expect({ ...again, replayed: null }).toEqual(first);
+      expect(again.replayed).toBe("true");
       all.push(first, again);
     }
-    expect(all.map(({ body }) => body)).toEqual(["", "", "\x00\xff\xfe\n", "\x00\xff\xfe\n"]);
+    expect(all.map(({ body }) => body)).toEqual([
+      "",
+      "",
+      "",
+      "",
+      "\x00\xff\xfe\n",
+      "\x00\xff\xfe\n",
+    ]);
     return all;
   },
   async "a stream is refused as a response, and in doubt"({ send }) {
@@ -281,14 +287,11 @@ const table: Readonly<Record<string, (bench: Bench) => Promise<readonly Got[]>>>
     expect(ledger).toHaveLength(1);
     return [first, again];
   },
-  async "what is too large or can't be kept as JSON is refused"({ send }) {
+  async "what is too large is refused"({ send }) {
     const large = await send({ text: "x".repeat(70_000) });
     expect(told(large)).toEqual([413, "body_too_large", "none"]);
-    const unsafe = await send({ json: { account: 2 ** 53 } });
-    expect(told(unsafe)).toEqual([400, "invalid_request", "none"]);
-    expect(unsafe.body).toContain("/body/json/account");
     expect(ledger).toHaveLength(0);
-    return [large, unsafe];
+    return [large];
   },
   async "a safe method passes"({ send }) {
     const read = await send({ method: "GET", key: null, user: null });

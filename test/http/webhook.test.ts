@@ -251,6 +251,23 @@ describe("what the sender is told", () => {
     expect(orders).toHaveLength(1);
   });
 
+  test.each([
+    ["a rounded number", '{"id":820982911946154508}'],
+    ["an endless number", '{"id":1e400}'],
+    ["half a character", '{"text":"\\ud83d"}'],
+    ["many elements", `[${"1,".repeat(12_000)}1]`],
+    ["many characters", `["${"x".repeat(300_000)}"]`],
+  ])("JSON with %s is executed once, and compared by its bytes", async (_what, body) => {
+    let runs = 0;
+    const { deliver } = receiver(() => {
+      runs += 1;
+    });
+    const [first, again] = [await deliver({ body }), await deliver({ body, at: nowS + 60 })];
+    expect([first.status, again.status]).toEqual([204, 204]);
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+    expect([(await deliver({ body: ` ${body}` })).status, runs]).toEqual([422, 1]);
+  });
+
   test("the store is down: it may come again, and nothing was executed", async () => {
     let runs = 0;
     const down = () => Promise.reject(new GuardError("store_unavailable", "The disk is gone."));
