@@ -7,16 +7,17 @@
 import { type Guard, GuardError } from "../index.ts";
 import {
   callThrough,
-  checkedRules,
+  effectWithin,
   isHeld,
   markGuarded,
   refuseGuarded,
   shownOf,
-  type ToolRules,
   withEffect,
 } from "./tool.ts";
+import { checkedRules, type ToolRules } from "./tool-rules.ts";
 
-export { effectOf, type HeldCall, isHeld, type ToolRules } from "./tool.ts";
+export { effectOf, type HeldCall, isHeld } from "./tool.ts";
+export type { ToolRules } from "./tool-rules.ts";
 
 /** A tool of the AI SDK, by structure. */
 export interface AiTool {
@@ -37,7 +38,7 @@ type OptionsOf<T extends AiTool> =
   NonNullable<T["execute"]> extends (input: infer _, options: infer O) => unknown ? O : never;
 
 /** How a tool of the AI SDK is guarded. */
-export interface AiToolRules<T extends AiTool> extends ToolRules<InputOf<T>> {
+export interface AiToolRules<T extends AiTool> extends ToolRules<InputOf<T>, OptionsOf<T>> {
   /**
    * What makes a call's id unique, such as the chat's id. Default: the case.
    *
@@ -77,13 +78,18 @@ export function guardTool<T extends AiTool>(
       next: 'Name the effect: guardTool(guard, tool, { action: "refund", key }), or use guardTools.',
     });
   }
-  const { scope, approvedBy, ...terms } = checkedRules(action, rules) as AiToolRules<Executable>;
+  const { scope, approvedBy, ...terms } = checkedRules(
+    action,
+    rules,
+  ) as unknown as AiToolRules<Executable>;
   const plain = executable(action, tool);
 
   const execute: Execute = async (input, options) => {
-    const answer = await callThrough<unknown, unknown>(guard, terms, {
+    const answer = await callThrough<unknown, unknown, AiToolCall>(guard, terms, {
       action,
       input,
+      context: options,
+      within: effectWithin(options),
       callId: options.toolCallId,
       signal: options.abortSignal,
       scope: () => scope?.(options),
@@ -147,14 +153,18 @@ interface Part {
  * @example approvedBy: (options) => (isApproved(options) ? options.context.userId : undefined)
  */
 export function isApproved(options: Pick<AiToolCall, "toolCallId" | "messages">): boolean {
-  const asked = options.messages
+  const ofCall = options.messages
     .flatMap((message) => partsOf(message, "assistant"))
-    .filter(({ type, isAutomatic }) => type === "tool-approval-request" && isAutomatic !== true)
-    .filter(({ toolCallId }) => toolCallId === options.toolCallId)
-    .map(({ approvalId }) => approvalId);
+    .filter(({ toolCallId }) => toolCallId === options.toolCallId);
+  // Models use a call's id again: only what was asked of the last call under it is about this one.
+  const isCall = ofCall.map(({ type }) => type === "tool-call");
+  const asked = ofCall
+    .slice(isCall.lastIndexOf(true) + 1)
+    .findLast(({ type }) => type === "tool-approval-request");
+  if (asked === undefined || asked.isAutomatic === true) return false;
   // As the AI SDK reads it: only what the last message answers is run, and the first answer counts.
   const answer = partsOf(options.messages.at(-1), "tool").find(
-    ({ type, approvalId }) => type === "tool-approval-response" && asked.includes(approvalId),
+    ({ type, approvalId }) => type === "tool-approval-response" && approvalId === asked.approvalId,
   );
   return answer?.approved === true;
 }

@@ -6,16 +6,17 @@
 import { type Guard, GuardError } from "../index.ts";
 import {
   callThrough,
-  checkedRules,
+  effectWithin,
   isHeld,
   markGuarded,
   refuseGuarded,
   shownOf,
-  type ToolRules,
   withEffect,
 } from "./tool.ts";
+import { checkedRules, type ToolRules } from "./tool-rules.ts";
 
-export { effectOf, type ToolRules } from "./tool.ts";
+export { effectOf } from "./tool.ts";
+export type { ToolRules } from "./tool-rules.ts";
 
 /** A tool of `betaZodTool` or `betaTool`, by structure. */
 export interface AnthropicTool {
@@ -57,12 +58,17 @@ export function guardTool<T extends AnthropicTool>(
 ): T {
   const plain = runnable(tool);
   const action = rules?.action ?? tool.name;
-  const { scope, ...terms } = checkedRules(action, rules) as AnthropicToolRules<Runnable>;
+  const { scope, ...terms } = checkedRules(
+    action,
+    rules,
+  ) as unknown as AnthropicToolRules<Runnable>;
 
   const run: Run = async (input, context) => {
-    const answer = await callThrough<unknown, unknown>(guard, terms, {
+    const answer = await callThrough<unknown, unknown, unknown>(guard, terms, {
       action,
       input,
+      context,
+      within: effectWithin(context),
       callId: context?.toolUse.id,
       scope: () => scope,
       signal: context?.signal ?? undefined,

@@ -22,7 +22,8 @@ type Kept =
 
 const kinds: ReadonlySet<unknown> = new Set(["value", "message", "command", "lost"]);
 
-const lost =
+/** What a later call gets where the result could not be kept. */
+export const lost =
   "Done, by an earlier call. Its result could not be kept. Do not call it again; continue with other work.";
 
 interface Parts {

@@ -1,14 +1,15 @@
 import { mapStoredMessageToChatMessage, ToolMessage } from "@langchain/core/messages";
 import { type EffectContext, type Guard, GuardError } from "../index.ts";
-import { isPlain, keep, type ReviveMessage, recall } from "./langchain-result.ts";
+import { isPlain, keep, lost, type ReviveMessage, recall } from "./langchain-result.ts";
 import {
   callThrough,
-  checkedRules,
   effectOf as effectIn,
+  effectWithin,
   type HeldCall,
-  type ToolRules,
+  isHeld,
   withEffect,
 } from "./tool.ts";
+import { checkedRules, type ToolRules } from "./tool-rules.ts";
 
 /**
  * Guards tools of LangChain and LangGraph: a checkpoint that is replayed, a node that runs again
@@ -17,7 +18,28 @@ import {
  *
  * @module
  */
-export type { HeldCall, ToolRules } from "./tool.ts";
+export type { HeldCall } from "./tool.ts";
+export type { ToolRules } from "./tool-rules.ts";
+
+/** The config that LangChain hands a tool, as far as rules ask for it. */
+export interface ToolConfig {
+  /** What the run was started with: `thread_id`, and what is of your own. */
+  readonly configurable?: Readonly<Record<string, unknown>>;
+  /** LangGraph's runtime context. */
+  readonly context?: unknown;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** How a tool of LangChain is guarded. */
+export interface LangChainToolRules<In> extends ToolRules<In, ToolConfig> {
+  /**
+   * What makes a call's id unique, such as the run's name. Default: the case. A thread is not enough
+   * where a model numbers its calls: it holds many runs, and `call_1` comes again in each.
+   *
+   * @example scope: ({ configurable }) => String(configurable?.thread_id)
+   */
+  readonly scope?: (config: ToolConfig) => string | undefined;
+}
 
 /** What the guard looks at in a tool. */
 export interface Tool {
@@ -52,8 +74,12 @@ export type InputOf<T> = T extends { readonly schema: infer Schema }
  *   key: ({ orderId }) => `refund:${orderId}`,
  * });
  */
-export function guardTool<T extends Tool>(guard: Guard, tool: T, rules: ToolRules<InputOf<T>>): T {
-  return guarded(guard, tool, rules);
+export function guardTool<T extends Tool>(
+  guard: Guard,
+  tool: T,
+  rules: LangChainToolRules<InputOf<T>>,
+): T {
+  return guarded(guard, tool, (name) => checkedRules(name, rules));
 }
 
 /**
@@ -100,7 +126,7 @@ export interface GuardMiddleware {
  */
 export function guardMiddleware(
   guard: Guard,
-  options: { readonly tools: Readonly<Record<string, ToolRules<never>>> },
+  options: { readonly tools: Readonly<Record<string, LangChainToolRules<never>>> },
 ): GuardMiddleware {
   if (typeof options?.tools !== "object" || options.tools === null) {
     throw new GuardError("invalid_request", "The middleware needs `tools`, rules by tool names.");
@@ -123,7 +149,7 @@ export function guardMiddleware(
       if (isOpen) return await handler(request);
       // The tool is exchanged, not the call wrapped: its arguments have passed its schema when the
       // guard sees them, and a middleware that calls the handler again doesn't run it again.
-      return await handler({ ...request, tool: guarded(guard, request.tool as Tool, rules) });
+      return await handler({ ...request, tool: guarded(guard, request.tool as Tool, () => rules) });
     } catch (error) {
       if (isPause(error) || isFrameworks(error)) throw error;
       return answer(`${error}\n Please fix your mistakes.`);
@@ -144,9 +170,8 @@ interface RunManager {
   handleToolEvent?(event: unknown): Promise<void>;
 }
 
-interface Config {
+interface Config extends ToolConfig {
   readonly toolCall?: { readonly id?: string };
-  readonly configurable?: { readonly thread_id?: unknown };
   readonly signal?: AbortSignal;
 }
 
@@ -160,7 +185,12 @@ function isGuarded(tool: unknown): boolean {
   return (tool as { readonly [mark]?: true } | null | undefined)?.[mark] === true;
 }
 
-function guarded<T extends Tool>(guard: Guard, tool: T, rules: ToolRules<never>): T {
+/** The guarded tool; `rulesFor` checks them, where they were not checked before. */
+function guarded<T extends Tool>(
+  guard: Guard,
+  tool: T,
+  rulesFor: (name: string) => LangChainToolRules<never>,
+): T {
   if (!isTool(tool)) {
     throw new GuardError("invalid_request", "This is not a tool as LangChain's tool() makes it.", {
       next: "Guard what tool() returns, or a StructuredTool.",
@@ -169,7 +199,8 @@ function guarded<T extends Tool>(guard: Guard, tool: T, rules: ToolRules<never>)
   if (isGuarded(tool)) {
     throw new GuardError("invalid_request", `The tool "${tool.name}" is guarded already.`);
   }
-  checkedRules(tool.name, rules);
+  const { scope, ...rules } = rulesFor(tool.name);
+  const terms = rules as ToolRules<unknown, ToolConfig>;
   const action = rules.action ?? tool.name;
   const isPair = tool.responseFormat === "content_and_artifact";
 
@@ -178,22 +209,29 @@ function guarded<T extends Tool>(guard: Guard, tool: T, rules: ToolRules<never>)
     let ran: { readonly result: unknown } | undefined;
     const run = async (payload: unknown, effect: EffectContext) => {
       const result = await drained(tool._call(payload, manager, within(config, effect)), manager);
+      const held = heldIn(isPair && isTwo(result) ? result[1] : result);
+      if (held !== undefined) return held;
       ran = { result };
       return keep(result, callId, isPair);
     };
-    const answer = await callThrough<unknown, unknown>(guard, rules as ToolRules<unknown>, {
+    const answer = await callThrough<unknown, unknown, ToolConfig>(guard, terms, {
       action,
       input,
+      context: config,
+      within: effectWithin(config.configurable),
       callId,
-      scope: () => threadOf(config),
+      scope: () => scope?.(config),
       signal: config.signal,
       run,
       pauses: isPause,
     });
     if (answer.held !== undefined) return refused(tool, answer.held, callId, isPair);
     // Who ran it gets the tool's own message or command, or what no receipt can hold.
+    const { valueForm } = answer.receipt;
     const own = ran === undefined || answer.replayed || isPlain(answer.value) ? undefined : ran;
-    const result = own === undefined ? recall(answer.value, callId, isPair, revive) : own.result;
+    const kept = () =>
+      valueForm === "omitted" ? lost : recall(answer.value, callId, isPair, revive);
+    const result = own === undefined ? kept() : own.result;
     return isPair && !isTwo(result) ? [result, undefined] : result;
   };
   return Object.create(tool, { _call: { value: call }, [mark]: { value: true } }) as T;
@@ -208,8 +246,11 @@ function within(config: Config, effect: EffectContext): Config {
   return { ...rest, configurable: withEffect(config.configurable, effect) };
 }
 
-function threadOf({ configurable }: Config): string | undefined {
-  return typeof configurable?.thread_id === "string" ? configurable.thread_id : undefined;
+/** What a guarded tool within this one was held by, where its message is all that this one returns. */
+function heldIn(result: unknown): HeldCall | undefined {
+  if (isHeld(result)) return result;
+  const { artifact } = Object(result) as { readonly artifact?: unknown };
+  return ToolMessage.isInstance(result) && isHeld(artifact) ? artifact : undefined;
 }
 
 /** What a tool returns; one that reports its progress returns it at its end. */
@@ -235,7 +276,7 @@ function refused(tool: Tool, held: HeldCall, callId: string | undefined, isPair:
 
 const revive: ReviveMessage = (stored) => mapStoredMessageToChatMessage(stored as never);
 
-function isTwo(value: unknown): boolean {
+function isTwo(value: unknown): value is readonly [unknown, unknown] {
   return Array.isArray(value) && value.length === 2;
 }
 

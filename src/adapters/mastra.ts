@@ -6,21 +6,25 @@
 import { type EffectContext, type Guard, GuardError, NotPerformed } from "../index.ts";
 import {
   callThrough,
-  checkedRules,
+  effectWithin,
   type HeldCall,
   isHeld,
+  markGuarded,
+  refuseGuarded,
   shownOf,
-  type ToolRules,
   withEffect,
 } from "./tool.ts";
+import { checkedRules, type ToolRules } from "./tool-rules.ts";
 
-export { effectOf, type HeldCall, isHeld, type ToolRules } from "./tool.ts";
+export { effectOf, type HeldCall, isHeld } from "./tool.ts";
+export type { ToolRules } from "./tool-rules.ts";
 
 /** How a tool of Mastra is guarded. */
-export interface MastraToolRules<In, C = unknown> extends ToolRules<In> {
+export interface MastraToolRules<In, C = unknown> extends ToolRules<In, C> {
   /**
-   * Who approved this very call in Mastra, if somebody did: a tool with `requireApproval: true` runs
-   * only then. Counts as an approval of what runs, where the policy wants one.
+   * Who approved this very call in Mastra. Counts as an approval of what runs, where the policy wants
+   * one. Asked only for a tool with `requireApproval: true`, and only for a call of an agent's: Mastra
+   * runs that after somebody approved it, and calls of a workflow or of a program without asking.
    */
   readonly approvedBy?: (context: C) => string | undefined;
 }
@@ -29,6 +33,7 @@ export interface MastraToolRules<In, C = unknown> extends ToolRules<In> {
 export interface MastraTool<In, C, Out> {
   readonly id: string;
   readonly outputSchema?: unknown;
+  readonly requireApproval?: unknown;
   readonly execute: (input: In, context: C) => Promise<Out>;
 }
 
@@ -39,7 +44,6 @@ interface Context {
   readonly suspend?: Suspend;
   readonly agent?: {
     readonly toolCallId?: string;
-    readonly threadId?: string;
     readonly suspend?: Suspend;
   };
   readonly workflow?: { readonly runId?: string; readonly suspend?: Suspend };
@@ -47,8 +51,8 @@ interface Context {
 
 type Suspend = (...given: unknown[]) => unknown;
 
-/** How a tool stopped before its effect: Mastra resumes it by running it again, from its top. */
-type Suspended<Out> =
+/** How a tool stopped before its effect: suspended, to be run again from its top, or refused its input. */
+type Stopped<Out> =
   | { readonly kind: "returned"; readonly value: Out }
   | { readonly kind: "threw"; readonly error: unknown };
 
@@ -69,12 +73,12 @@ export function guardTool<In, C, Out, T extends MastraTool<In, C, Out>>(
   rules: MastraToolRules<In, C>,
 ): Omit<T, "execute"> & { readonly execute: (input: In, context: C) => Promise<Out | HeldCall> } {
   if (made in tool) throw madeAlready(tool.id);
-  checkedRules(tool.id, rules);
-  const { approvedBy, ...terms } = rules;
+  refuseGuarded(tool.id, tool.execute);
+  const { approvedBy, ...terms } = checkedRules(tool.id, rules);
   const action = rules.action ?? tool.id;
 
   const execute = async (input: In, context: C): Promise<Out | HeldCall> => {
-    let suspended: Suspended<Out> | undefined;
+    let stopped: Stopped<Out> | undefined;
     const run = async (given: In, effect: EffectContext): Promise<Out> => {
       let asked = false;
       const watched = watching(context as Context, () => {
@@ -82,35 +86,58 @@ export function guardTool<In, C, Out, T extends MastraTool<In, C, Out>>(
       });
       try {
         const value = await tool.execute(given, withEffect(watched, effect) as C);
-        if (!asked) return value;
-        suspended = { kind: "returned", value };
+        const check = asked ? undefined : checkIn(value);
+        if (!asked && check === undefined) return value;
+        if (check === "late") throw new Error("a check within it refused its result");
+        stopped = { kind: "returned", value };
       } catch (error) {
+        // A guarded tool within this one, which has an output schema.
+        const { held } = Object(error) as { readonly held?: unknown };
+        if (isHeld(held)) return held as Out;
         if (!asked) throw error;
-        suspended = { kind: "threw", error };
+        stopped = { kind: "threw", error };
       }
-      throw new NotPerformed("its framework suspended it before its effect");
+      throw new NotPerformed("its framework stopped it before its effect");
     };
 
     const { callId, scope } = identityOf(context as Context);
-    const answer = await callThrough<In, Out>(guard, terms, {
+    const answer = await callThrough<In, Out, C>(guard, terms, {
       action,
       input,
+      context,
+      within: effectWithin(context),
       callId,
-      scope: () => scope,
+      scope,
       signal: (context as Context | undefined)?.abortSignal,
-      approvedBy: () => approvedBy?.(context),
+      approvedBy: () => (isAsked(tool, context as Context) ? approvedBy?.(context) : undefined),
       run,
     });
     const shown = shownOf(answer);
     if (!isHeld(shown)) return shown;
-    if (suspended === undefined || shown.held !== "not_performed") {
+    if (stopped === undefined || shown.held !== "not_performed") {
       if (tool.outputSchema === undefined) return shown;
       throw Object.assign(new Error(shown.message), { held: shown });
     }
-    if (suspended.kind === "threw") throw suspended.error;
-    return suspended.value;
+    if (stopped.kind === "threw") throw stopped.error;
+    return stopped.value;
   };
+  markGuarded(execute);
   return { ...tool, execute };
+}
+
+/** Whether Mastra runs this call only after somebody approved it. The context doesn't tell who, or that. */
+function isAsked(tool: MastraTool<never, never, unknown>, context: Context | undefined): boolean {
+  return tool.requireApproval === true && context?.agent?.toolCallId !== undefined;
+}
+
+/**
+ * What a tool of Mastra within this one returned of its own checks: `early`, before its effect;
+ * `late`, after its start. A check's result is never what the effect came to.
+ */
+function checkIn(value: unknown): "early" | "late" | undefined {
+  const { error, validationErrors, message } = Object(value) as Record<string, unknown>;
+  if (error !== true || validationErrors === undefined) return undefined;
+  return /^(Tool input|Request context) validation failed/.test(String(message)) ? "early" : "late";
 }
 
 /**
@@ -119,13 +146,13 @@ export function guardTool<In, C, Out, T extends MastraTool<In, C, Out>>(
  */
 function identityOf(context: Context | undefined): {
   callId: string | undefined;
-  scope: string | undefined;
+  scope: readonly string[] | undefined;
 } {
   const { agent, workflow, runId } = context ?? {};
   const callId = agent?.toolCallId || undefined;
   return callId === undefined
     ? { callId: workflow?.runId, scope: undefined }
-    : { callId, scope: runId ?? agent?.threadId };
+    : { callId, scope: runId === undefined ? undefined : ["run", runId] };
 }
 
 /** The context, telling when the tool asks to be suspended. */

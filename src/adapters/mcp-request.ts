@@ -40,8 +40,8 @@ interface Principal {
 export interface McpRequest {
   /** The client's own name for this call; the JSON-RPC id is none, since a call sent again gets a new one. */
   readonly callId: string | undefined;
-  /** What makes it unique; undefined: the case. */
-  readonly scope: string | undefined;
+  /** What makes it unique, whatever clients write: by its kind and its client. Undefined: the case. */
+  readonly scope: readonly (string | null)[] | undefined;
   readonly signal: AbortSignal | undefined;
   /** Puts a question to the person at the client. Never throws. */
   elicit(question: Question): Promise<Reply>;
@@ -83,18 +83,19 @@ export function requestOf(context: unknown): McpRequest {
 function nameOf(
   meta: Meta,
   principal: Principal | undefined,
-): { callId: string | undefined; scope: string | undefined } {
+): Pick<McpRequest, "callId" | "scope"> {
+  const client = principal?.clientId ?? null;
   const key = text(meta["idempotency-key"]) ?? text(meta.idempotency_key);
   if (key !== undefined) {
     // One key is one ask over all tools: with other arguments it is a conflict.
-    const { clientId } = principal ?? {};
-    return { callId: key, scope: clientId === undefined ? "mcp" : `mcp/${clientId}` };
+    return { callId: key, scope: ["mcp-key", client] };
   }
   const claude = text(meta["claudecode/toolUseId"]);
   if (claude !== undefined) return { callId: claude, scope: undefined };
   const thread = text(meta.threadId);
-  const call = thread === undefined ? undefined : text(meta.callId);
-  return { callId: call, scope: call === undefined ? undefined : thread };
+  const call = text(meta.callId);
+  if (thread === undefined || call === undefined) return { callId: undefined, scope: undefined };
+  return { callId: call, scope: ["mcp-thread", client, thread] };
 }
 
 function text(value: unknown): string | undefined {

@@ -15,22 +15,27 @@ import {
 import { type McpRequest, type Question, requestOf } from "./mcp-request.ts";
 import {
   callThrough,
-  checkedRules,
+  effectWithin,
   type HeldCall,
+  markGuarded,
+  refuseGuarded,
   type ToolAnswer,
-  type ToolRules,
   withEffect,
 } from "./tool.ts";
+import {
+  brokenStore,
+  checkedRules,
+  type Faults,
+  faultOf,
+  textOf as ruleTextOf,
+  type ToolRules,
+} from "./tool-rules.ts";
 
-export { effectOf, type HeldCall, type ToolRules } from "./tool.ts";
+export { effectOf, type HeldCall } from "./tool.ts";
+export type { ToolRules } from "./tool-rules.ts";
 
 /** How a tool of an MCP server is guarded. `A`: its arguments; `C`: what its handler gets beside them. */
-export interface McpToolRules<A, C = unknown> extends Omit<ToolRules<A>, "key"> {
-  /**
-   * What makes two calls the same effect: the business fact. Where several clients share a server,
-   * say whose it is, by the context's `authInfo`: who shares a key shares the receipt.
-   */
-  readonly key: (args: A, context: C) => string;
+export interface McpToolRules<A, C = unknown> extends ToolRules<A, C> {
   /** Tells what a result with `isError` means. Default: nobody knows, since it came after the start. */
   readonly onResult?: (result: McpResult) => "not_performed" | "unknown" | undefined;
   /**
@@ -82,31 +87,43 @@ export function guardTool<A, C, R extends object>(
   handler: (args: A, context: C) => R | Promise<R>,
   rules: McpToolRules<A, C>,
 ): (args: A, context: C) => Promise<R> {
-  checkedRules(name, rules as unknown as ToolRules<A>);
-  const { key, onResult, approveBy, approver, ...terms } = rules;
+  refuseGuarded(name, handler);
+  const { onResult, approveBy, approver, ...terms } = checkedRules(name, rules);
   const action = rules.action ?? name;
   const policy =
     approveBy === undefined || terms.policy !== undefined ? {} : { policy: approval() };
 
-  return async (args, context) => {
+  const guarded = async (args: A, context: C): Promise<R> => {
     if (context === undefined) throw withoutArguments(name);
     const request = requestOf(context);
     const handled = handling(handler, context, onResult);
-    const caller = { ...terms, ...policy, key: (input: A) => key(input, context) };
     const ask = () =>
-      callThrough<A, R>(guard, caller, {
-        action,
-        input: args,
-        callId: request.callId,
-        scope: () => request.scope,
-        signal: request.signal,
-        run: handled.run,
-        pauses: wantsUrl,
-      });
+      callThrough<A, R, C>(
+        guard,
+        { ...terms, ...policy },
+        {
+          action,
+          input: args,
+          context,
+          within: effectWithin(context),
+          callId: request.callId,
+          scope: request.scope,
+          signal: request.signal,
+          run: handled.run,
+          pauses: wantsUrl,
+        },
+      );
 
+    const approverOf = () => {
+      const wrong = (cause?: unknown) =>
+        faultOf(rules, `\`approver\` of "${action}" gave no name.`, { cause });
+      const name = approver === undefined ? "mcp-user" : ruleTextOf(() => approver(context), wrong);
+      if (name === undefined) throw wrong();
+      return name;
+    };
     const first = await ask();
     if (approveBy === undefined || first.held?.held !== "pending") return handled.shown(first);
-    const verdict = await decided(guard, request, first.held, approver?.(context) ?? "mcp-user");
+    const verdict = await decided(guard, request, rules, first.held, approverOf);
     switch (verdict.kind) {
       case "asks":
         return verdict.result as R;
@@ -118,6 +135,8 @@ export function guardTool<A, C, R extends object>(
         return heldResult(verdict.held) as R;
     }
   };
+  markGuarded(guarded);
+  return guarded;
 }
 
 interface Handling<A, R> {
@@ -143,6 +162,11 @@ function handling<A, C, R extends object>(
         throw new NotPerformed("it asks for input before its effect");
       }
       if (isError !== true) return result;
+      const inner = heldIn(result);
+      if (inner === "none") {
+        unkept = { result, effect: "none" };
+        throw new NotPerformed("a guarded tool within it was not executed");
+      }
       const said = `the tool answered with isError: ${textOf(result)}`;
       if (wordOf(onResult, result) === "not_performed") {
         unkept = { result, effect: "none" };
@@ -159,6 +183,12 @@ function handling<A, C, R extends object>(
       return heldResult(held, own) as R;
     },
   };
+}
+
+/** What is known of the effect of a guarded tool, of whose refusal a handler made its result. */
+function heldIn({ _meta }: McpResult): unknown {
+  const held = (_meta as { readonly [mcpMeta.held]?: unknown } | undefined)?.[mcpMeta.held];
+  return (held as { readonly effect?: unknown } | undefined)?.effect;
 }
 
 function wordOf(onResult: McpToolRules<never>["onResult"], result: McpResult) {
@@ -180,14 +210,17 @@ type Verdict =
 async function decided(
   guard: Guard,
   request: McpRequest,
+  rules: Faults,
   { caseId = "" }: HeldCall,
-  actor: string,
+  approverOf: () => string,
 ): Promise<Verdict> {
   try {
     const kase = await guard.case(caseId).get();
     if (kase === undefined || kase.state === "RETIRED" || kase.intent === null) {
       return { kind: "undecided" };
     }
+    // Before anybody is asked: an answer that nobody can be named for would be lost.
+    const actor = approverOf();
     const { action, payload, fingerprint } = kase.intent;
     const reply = await request.elicit(questionOf(caseId, action, payload, fingerprint));
     if (reply.kind === "asks") return reply;
@@ -199,8 +232,7 @@ async function decided(
   } catch (error) {
     // Decided by others meanwhile: the case says how.
     if (isGuardError(error, "held")) return { kind: "decided" };
-    if (!isGuardError(error)) throw error;
-    const { code, effect, forModel } = error;
+    const { code, effect, forModel } = isGuardError(error) ? error : brokenStore(rules, error);
     return { kind: "refused", held: { held: code, effect, caseId, message: forModel } };
   }
 }

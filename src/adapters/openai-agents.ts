@@ -1,15 +1,16 @@
 import { type Guard, GuardError } from "../index.ts";
 import {
   callThrough,
-  checkedRules,
+  effectWithin,
   type HeldCall,
   isHeld,
   markGuarded,
+  markHeld,
   refuseGuarded,
   shownOf,
-  type ToolRules,
   withEffect,
 } from "./tool.ts";
+import { checkedRules, type ToolRules } from "./tool-rules.ts";
 
 /**
  * Guards tools of the OpenAI Agents SDK: a saved run resumed twice, or a model that asks again under
@@ -17,7 +18,8 @@ import {
  *
  * @module
  */
-export { effectOf, type HeldCall, isHeld, type ToolRules } from "./tool.ts";
+export { effectOf, type HeldCall, isHeld } from "./tool.ts";
+export type { ToolRules } from "./tool-rules.ts";
 
 /** What the guard looks at in a run's context. */
 export interface RunContext {
@@ -39,7 +41,7 @@ export interface CallDetails {
 }
 
 /** How a tool of the OpenAI Agents SDK is guarded. */
-export interface OpenAIToolRules<In> extends ToolRules<In> {
+export interface OpenAIToolRules<In> extends ToolRules<In, RunContext | undefined> {
   /**
    * What makes a call's id unique, the conversation's or the run's name: a model's ids are unique
    * within a run only. Default: the case.
@@ -132,12 +134,11 @@ export function guardTool<Parameters, Out, Options>(
   type In = InputOf<Parameters>;
   const execute = checkedExecute(options);
   const name = options.name ?? execute.name;
-  checkedRules(name, rules);
-  const { scope, approvedBy, heldOutput, ...terms } = rules;
-  const action = rules.action ?? name;
   if (name === "") {
     throw new GuardError("invalid_request", "A guarded tool needs a `name`.");
   }
+  const { scope, approvedBy, heldOutput, ...terms } = checkedRules(name, rules);
+  const action = rules.action ?? name;
   if ("outputSchema" in options && options.outputSchema !== undefined && heldOutput === undefined) {
     throw new GuardError("invalid_request", `The tool "${name}" has an outputSchema.`, {
       next: "Say by `heldOutput` what of that shape the model gets for a call that was held.",
@@ -149,9 +150,11 @@ export function guardTool<Parameters, Out, Options>(
     context?: RunContext,
     details?: CallDetails,
   ): Promise<Out | HeldCall> => {
-    const answer = await callThrough<In, Out>(guard, terms, {
+    const answer = await callThrough<In, Out, RunContext | undefined>(guard, terms, {
       action,
       input,
+      context,
+      within: effectWithin(details),
       callId: details?.toolCall?.callId,
       signal: details?.signal,
       scope: () => scope?.(context, details),
@@ -162,7 +165,8 @@ export function guardTool<Parameters, Out, Options>(
       },
     });
     const shown = shownOf(answer);
-    return isHeld(shown) && heldOutput !== undefined ? (heldOutput(shown) as Out) : shown;
+    if (!isHeld(shown) || heldOutput === undefined) return shown;
+    return markHeld(heldOutput(shown) as Out, shown);
   };
   markGuarded(once);
   return { ...options, name, execute: once } as GuardedOptions<Options, Parameters, Out>;

@@ -343,7 +343,7 @@ describe.each(sdks)("$name", (sdk) => {
     const tools = { refund: guarded(sdk.tool({ execute }), { scope: chatOf }, guard) };
     const context = { chatId: "chat-7" };
     await sdk.talk([call("c1"), "done"], { tools, context });
-    expect(await guard.receipt("chat-7/c1")).toMatchObject({ caseId: "refund:A1" });
+    expect(await guard.receipt('["scope","chat-7","c1"]')).toMatchObject({ caseId: "refund:A1" });
     const other = call("c1", { ...order, orderId: "A2" });
     const { told } = await sdk.talk([other, "done"], { tools, context });
     expect(told).toMatchObject([{ type: "text", value: /^Not executed/ }].map(matching));
@@ -645,6 +645,15 @@ describe("isApproved", () => {
       ...answers.map((content) => ({ role: "tool", content })),
     ],
   });
+  const call5 = { type: "tool-call", toolCallId: "c1", toolName: "refund", input: { cents: 5 } };
+  const call50k = { ...call5, input: { cents: 50_000 } };
+  const turns = (said: unknown[][], answers: unknown[]) => ({
+    toolCallId: "c1",
+    messages: [
+      ...said.map((content) => ({ role: "assistant", content })),
+      { role: "tool", content: answers },
+    ],
+  });
   test.each([
     { name: "approved", options: from([request], [answer]), is: true },
     { name: "denied", options: from([request], [{ ...answer, approved: false }]), is: false },
@@ -666,6 +675,43 @@ describe("isApproved", () => {
       is: false,
     },
     { name: "not answered", options: from([request]), is: false },
+    {
+      name: "an older call under the same id",
+      options: turns(
+        [
+          [call5, request],
+          [call50k, { ...request, approvalId: "a2" }],
+        ],
+        [answer],
+      ),
+      is: false,
+    },
+    {
+      name: "an older call, and nothing was asked of the last one",
+      options: turns([[call5, request], [call50k]], [answer]),
+      is: false,
+    },
+    {
+      name: "the last call of two under the same id",
+      options: turns(
+        [
+          [call5, request],
+          [call50k, { ...request, approvalId: "a2" }],
+        ],
+        [{ ...answer, approvalId: "a2" }],
+      ),
+      is: true,
+    },
+    {
+      name: "an older question about the same call",
+      options: turns([[call5, request, { ...request, approvalId: "a2" }]], [answer]),
+      is: false,
+    },
+    {
+      name: "an older call, in the same message",
+      options: turns([[call5, request, call50k, { ...request, approvalId: "a2" }]], [answer]),
+      is: false,
+    },
     { name: "no messages", options: { toolCallId: "c1", messages: [] }, is: false },
   ])("$name: $is", ({ options, is }) => expect(isApproved(options)).toBe(is));
 });

@@ -224,9 +224,9 @@ test("the effect is handed its context, the run's signal, and what the runner ha
   const [context] = seen;
   expect(context?.toolUse.id).toBe("toolu_1");
   const effect = effectOf(context);
-  expect(effect).toMatchObject({ caseId: "refund:A1", requestId: "chat-7/toolu_1" });
+  expect(effect).toMatchObject({ caseId: "refund:A1", requestId: '["scope","chat-7","toolu_1"]' });
   expect(context?.signal).toBe(effect.signal);
-  expect(await guard.receipt("chat-7/toolu_1")).toMatchObject({ action: "refund" });
+  expect(await guard.receipt('["scope","chat-7","toolu_1"]')).toMatchObject({ action: "refund" });
 });
 
 test("who gives up while it runs: the effect is told, goes on, and its result is kept", async () => {

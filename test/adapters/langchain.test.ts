@@ -19,7 +19,12 @@ import { ToolNode } from "@langchain/langgraph/prebuilt";
 import { createAgent, createMiddleware, toolRetryMiddleware } from "langchain";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { effectOf, guardMiddleware, guardTool } from "../../src/adapters/langchain.ts";
+import {
+  effectOf,
+  guardMiddleware,
+  guardTool,
+  type ToolConfig,
+} from "../../src/adapters/langchain.ts";
 import { createGuard, type Guard, GuardError, memoryStore, NotPerformed } from "../../src/index.ts";
 import { testFolder } from "../crash/folder.ts";
 import { guardOn } from "../crash/in-process.ts";
@@ -685,4 +690,90 @@ describe("a process killed in the tool, its thread resumed in a new one", () => 
     expect(new Set(keys).size).toBe(1);
     expect(told).toEqual([["call_1", "success", '{"refunded":500}']]);
   });
+});
+
+describe("a thread in which a model numbers its calls anew in each run", () => {
+  const two = [[["call_1", order]], [], [["call_1", { ...order, orderId: "B2" }]]] as const;
+  const seenWith = async (rules: { scope?: () => string }) => {
+    const { refunds, refund } = provider();
+    let model = fakeModel();
+    for (const calls of two) {
+      model =
+        calls.length === 0
+          ? model.respond(new AIMessage("done"))
+          : model.respondWithTools(calls.map(([id, args]) => ({ id, args, name: "refund" })));
+    }
+    const tools = [guardTool(guardOn(memoryStore()), refund, { key, ...rules })];
+    const checkpointer = new MemorySaver();
+    const agent = createAgent({ model: model.respond(new AIMessage("done")), checkpointer, tools });
+    await agent.invoke(start, thread);
+    const { messages } = await agent.invoke(start, thread);
+    const statuses = told({ messages }).map(([, status]) => status);
+    return { statuses, refunds: refunds.map(({ orderId }) => orderId) };
+  };
+
+  test("another order under the same id runs", async () => {
+    expect(await seenWith({})).toEqual({
+      statuses: ["success", "success"],
+      refunds: ["A1", "B2"],
+    });
+  });
+
+  test("within a scope of its own the id stands for one call", async () => {
+    expect(await seenWith({ scope: () => "thread 1" })).toEqual({
+      statuses: ["success", "error"],
+      refunds: ["A1"],
+    });
+  });
+});
+
+describe("a result that no receipt can hold is never shown as an empty one", () => {
+  const huge = "x".repeat(300_000);
+  const results: readonly (readonly [string, () => unknown, "content" | "content_and_artifact"])[] =
+    [
+      ["too long a text", () => huge, "content"],
+      ["a BigInt", () => 10n, "content"],
+      [
+        "too long a message",
+        () => new ToolMessage({ content: huge, tool_call_id: "call_1" }),
+        "content",
+      ],
+      ["too large an artifact", () => ["done", { huge }], "content_and_artifact"],
+      ["an artifact with a BigInt", () => ["done", { sum: 10n }], "content_and_artifact"],
+    ];
+  test.each(results)("%s", async (_name, result, responseFormat) => {
+    let runs = 0;
+    const plain = tool(
+      () => {
+        runs += 1;
+        return result();
+      },
+      { ...fields, responseFormat },
+    );
+    const refund = guardTool(guardOn(memoryStore()), plain, { key });
+    const call = (id: string) =>
+      refund.invoke({ type: "tool_call" as const, id, name: "refund", args: order });
+    await call("call_1");
+    const again = (await call("call_2")) as ToolMessage;
+    expect(again.content).toMatch(/^Done, by an earlier call\. Its result could not be kept/);
+    expect(again.tool_call_id).toBe("call_2");
+    expect(runs).toBe(1);
+  });
+});
+
+test("rules are asked with the config, in a middleware, too", async () => {
+  const { refunds, refund } = provider();
+  const whose = {
+    key: ({ orderId }: Order, { configurable }: ToolConfig) =>
+      `${configurable?.user}:refund:${orderId}`,
+  };
+  const guard = guardOn(memoryStore());
+  const agent = createAgent({
+    model: modelOf([[["call_1", order]]]),
+    tools: [refund],
+    middleware: [guardMiddleware(guard, { tools: { refund: whose } })],
+  });
+  await agent.invoke(start, { configurable: { user: "ana" } });
+  expect(refunds).toHaveLength(1);
+  expect(await guard.case("ana:refund:A1").get()).toMatchObject({ state: "SETTLED" });
 });

@@ -72,7 +72,9 @@ test("a call resumed or asked again runs twice without the guard, once with it",
   expect(await refund.execute(order, agentContext("call_2").context)).toEqual(first);
   expect(first).toEqual({ refundId: "re_1" });
   expect(lines).toHaveLength(1);
-  expect(await guard.receipt("run-1/call_2")).toMatchObject({ requestId: "run-1/call_1" });
+  expect(await guard.receipt('["run","run-1","call_2"]')).toMatchObject({
+    requestId: '["run","run-1","call_1"]',
+  });
 });
 
 test("keeps the rest of the definition", () => {
@@ -172,10 +174,11 @@ test("an approval given in Mastra counts for what runs, where the policy wants o
   const guard = newGuard();
   const { definition, lines } = refundTool();
   const { context } = agentContext("call_1");
-  const waits = guardTool(guard, definition, { key, policy: approval() });
+  const asked = { ...definition, requireApproval: true };
+  const waits = guardTool(guard, asked, { key, policy: approval() });
   expect(await waits.execute(order, context)).toMatchObject({ held: "pending" });
   expect(lines).toEqual([]);
-  const refund = guardTool(guard, definition, {
+  const refund = guardTool(guard, asked, {
     key,
     policy: approval(),
     approvedBy: ({ agent }) => agent?.resourceId,
@@ -203,4 +206,91 @@ test("wrong use is a typed error", () => {
   expect(() => guardTool(guard, definition, {} as never)).toThrow(/needs `key`/);
   const made = { ...definition, [Symbol.for("mastra.core.tool.Tool")]: true };
   expect(() => guardTool(guard, made, { key })).toThrow(/createTool\(guardTool\(guard/);
+});
+
+const suspend = async () => {};
+const workflow = { runId: "w1", workflowId: "refunds", suspend };
+const onlyByMastra = [
+  ["a step of a workflow", true, { workflow }],
+  ["a program's call", true, {}],
+  ["a call without a context", true, undefined],
+  ["a call of an agent's that Mastra asks nobody for", undefined, agentContext("call_1").context],
+  ["a tool that decides for each call", () => true, agentContext("call_1").context],
+] as const;
+test.each(onlyByMastra)("%s: nobody approved it in Mastra", async (_name, required, context) => {
+  const { definition, lines } = refundTool();
+  const tool = { ...definition, requireApproval: required };
+  const rules = { key, policy: approval(), approvedBy: () => "ana" };
+  const refund = guardTool(newGuard(), tool, rules);
+  expect(await refund.execute(order, context as Context)).toMatchObject({ held: "pending" });
+  expect(lines).toEqual([]);
+});
+
+test("an agent's call without a run is named by its case", async () => {
+  const { definition } = refundTool();
+  const guard = newGuard();
+  const refund = guardTool(guard, definition, { key });
+  const { runId: _, ...context } = agentContext("call_1").context;
+  await refund.execute(order, context);
+  await refund.execute({ ...order, orderId: "B2" }, context);
+  expect(await guard.receipt("refund:B2/call_1")).toMatchObject({ caseId: "refund:B2" });
+});
+
+/** What a tool that `createTool` has made returns of its own checks, in place of a result. */
+const checked = (message: string) => ({ error: true, message, validationErrors: { fields: {} } });
+
+test("a made tool within that refuses its input has not run: corrected, it does", async () => {
+  const { definition, lines } = refundTool();
+  const guard = newGuard();
+  const wrong = checked("Tool input validation failed for refund. Please fix the following errors");
+  const execute = async (input: Order, context: Context): Promise<object> =>
+    input.cents > 0 ? definition.execute(input, context) : wrong;
+  const refund = guardTool(guard, { id: "refund", execute }, { key, ignore: ["/cents"] });
+  const { context } = agentContext("call_1");
+  expect(await refund.execute({ ...order, cents: 0 }, context)).toBe(wrong);
+  expect(await guard.case("refund:A1").get()).toMatchObject({ state: "FINAL" });
+  expect(lines).toEqual([]);
+});
+
+test("a made tool within that refuses its result has started: in doubt", async () => {
+  const guard = newGuard();
+  const wrong = checked(
+    "Tool output validation failed for refund. The tool returned invalid output",
+  );
+  const { definition, lines } = refundTool();
+  const execute = async (input: Order, context: Context) => {
+    await definition.execute(input, context);
+    return wrong;
+  };
+  const refund = guardTool(guard, { id: "refund", execute }, { key });
+  for (const id of ["call_1", "call_2"]) {
+    expect(await refund.execute(order, agentContext(id).context)).toMatchObject({
+      held: "in_doubt",
+    });
+  }
+  expect(lines).toHaveLength(1);
+});
+
+test("a guarded tool within that throws what holds it has not run, nor has the one around it", async () => {
+  const guard = newGuard();
+  const { definition, lines } = refundTool();
+  const rules = { key, policy: approval() };
+  const pay = guardTool(guard, { ...definition, id: "pay", outputSchema: {} }, rules);
+  const close = guardTool(
+    guard,
+    { id: "close", execute: (input: Order, context: Context) => pay.execute(input, context) },
+    { key: ({ orderId }) => `close:${orderId}` },
+  );
+  const { context } = agentContext("call_1");
+  expect(await close.execute(order, context)).toMatchObject({ held: "pending" });
+  await guard.approve("refund:A1", { actor: "ana" });
+  expect(await close.execute(order, context)).toEqual({ refundId: "re_1" });
+  expect(lines).toHaveLength(1);
+});
+
+test("a definition that is guarded already is refused: it would wait for itself", () => {
+  const guard = newGuard();
+  const { definition } = refundTool();
+  const refund = guardTool(guard, definition, { key });
+  expect(() => guardTool(guard, refund, { key })).toThrow(/guarded already/);
 });

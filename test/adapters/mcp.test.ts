@@ -186,12 +186,12 @@ describe.each(versions)("the SDK's %s", (_name, join) => {
     const guard = newGuard();
     const { call } = await join(guarded(guard, effect.run));
     await call(order, { "idempotency-key": "k1" });
-    expect(await guard.receipt("mcp/k1")).toMatchObject({ caseId: "refund:A1" });
+    expect(await guard.receipt('["mcp-key",null,"k1"]')).toMatchObject({ caseId: "refund:A1" });
     const other = await call({ orderId: "B2", cents: 500 }, { "idempotency-key": "k1" });
     expect(held(other)).toMatchObject({ held: "payload_conflict" });
     expect(effect.lines).toHaveLength(1);
     await call({ orderId: "B2", cents: 500 }, { idempotency_key: "k2" });
-    expect(await guard.receipt("mcp/k2")).toMatchObject({ caseId: "refund:B2" });
+    expect(await guard.receipt('["mcp-key",null,"k2"]')).toMatchObject({ caseId: "refund:B2" });
     expect(effect.lines).toHaveLength(2);
   });
 
@@ -202,7 +202,9 @@ describe.each(versions)("the SDK's %s", (_name, join) => {
     await call(order, { "claudecode/toolUseId": "toolu_1" });
     await call(order, { threadId: "t1", callId: "call_1" });
     expect(await guard.receipt("refund:A1/toolu_1")).toMatchObject({ effect: "once" });
-    expect(await guard.receipt("t1/call_1")).toEqual(await guard.receipt("refund:A1/toolu_1"));
+    expect(await guard.receipt('["mcp-thread",null,"t1","call_1"]')).toEqual(
+      await guard.receipt("refund:A1/toolu_1"),
+    );
     // The same id for another order is another ask.
     await call({ orderId: "B2", cents: 1 }, { "claudecode/toolUseId": "toolu_1" });
     expect(effect.lines).toHaveLength(2);
@@ -529,9 +531,68 @@ test("two tenants with one order number have two cases, where the key says whose
   expect(effect.lines).toHaveLength(2);
 });
 
+test("no client can take the name of another's ask, whatever it calls its own", async () => {
+  const effect = ledger();
+  const refund = guardTool(newGuard(), "refund", effect.run, {
+    key: ({ orderId }, { authInfo }: { readonly authInfo: { readonly clientId: string } }) =>
+      `${authInfo.clientId}:refund:${orderId}`,
+  });
+  const call = (clientId: string, _meta: object) => {
+    const context = { authInfo: { clientId }, _meta };
+    return refund(order, context);
+  };
+  const metas = [
+    { threadId: "mcp/victim", callId: "k-1" },
+    { threadId: "victim", callId: "k-1" },
+    { threadId: '["mcp-key","victim"', callId: "k-1" },
+    { "idempotency-key": "victim/k-1" },
+    { "claudecode/toolUseId": "k-1" },
+  ];
+  for (const [index, meta] of metas.entries()) await call(`evil/${index}`, meta);
+  const own = await call("victim", { "idempotency-key": "k-1" });
+  expect(textOf(own)).toBe(`refund ${metas.length + 1}`);
+  expect(textOf(await call("victim", { "idempotency-key": "k-2" }))).toBe(textOf(own));
+  const thread = { threadId: "victim", callId: "k-1" };
+  expect(textOf(await call("victim", thread))).toBe(textOf(own));
+  expect(textOf(await call("other", thread))).toBe(`refund ${metas.length + 2}`);
+  const third = await call("third", { "idempotency-key": "k-1" });
+  expect(textOf(third)).toBe(`refund ${metas.length + 3}`);
+});
+
+test.each([
+  [
+    "throws",
+    () => {
+      throw new Error("no session; please try again");
+    },
+  ],
+  ["gives no name", () => ""],
+])(
+  "an approver that %s: nobody is asked, nothing runs, and the developer is told",
+  async (_name, approver) => {
+    const effect = ledger();
+    const faults: unknown[] = [];
+    const refund = guardTool(newGuard(), "refund", effect.run, {
+      key,
+      approveBy: "elicitation",
+      approver,
+      onFault: (error) => void faults.push(error),
+    });
+    const { call, asked } = await version1(refund, { answer: "accept" });
+    const result = await call(order);
+    expect(held(result)).toMatchObject({ held: "invalid_request", effect: "none" });
+    expect(textOf(result)).toMatch(/^Not executed\. Do not call again now/);
+    expect(asked).toEqual([]);
+    expect(effect.lines).toEqual([]);
+    expect(faults).toMatchObject([{ code: "invalid_request" }]);
+  },
+);
+
 test("wrong use is a typed error", async () => {
   const guard = newGuard();
   const { run } = ledger();
+  const twice = guardTool(guard, "refund", run, { key });
+  expect(() => guardTool(guard, "refund", twice, { key })).toThrow(/guarded already/);
   expect(() => guardTool(guard, "refund", run, {} as never)).toThrow(/needs `key`/);
   const bare = guardTool(guard, "refund", run, { key }) as (extra: object) => Promise<object>;
   await expect(bare({ signal: new AbortController().signal })).rejects.toMatchObject({

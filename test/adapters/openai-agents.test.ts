@@ -456,3 +456,25 @@ describe("a process killed in the tool, its saved run resumed in a new one", () 
     expect(printed).toContain("refunded");
   });
 });
+
+test("a guarded tool that another one calls, held in a shape of its own, is not the other's result", async () => {
+  const { refunds, refund } = provider();
+  const guard = guardOn(memoryStore());
+  const heldOutput = ({ message }: { message: string }) => ({ refundId: null, message });
+  const rules = { key, policy: approval({ from: ["ana"] }), heldOutput };
+  const pay = guardTool(guard, { ...options(refund), name: "pay" }, rules);
+  const execute = (input: Order, context: unknown, details: unknown) =>
+    pay.execute(input, context as never, details as never);
+  const close = guardTool(
+    guard,
+    { ...options(refund), name: "close", execute },
+    { key: ({ orderId }: Order) => `close:${orderId}` },
+  );
+  const call = (callId: string) =>
+    close.execute(order, undefined, { toolCall: { callId, name: "close" } });
+  expect(await call("call_1")).toMatchObject({ held: "pending", caseId: "refund:A1" });
+  expect(await guard.case("close:A1").get()).toMatchObject({ state: "FINAL" });
+  await guard.approve("refund:A1", { actor: "ana" });
+  expect(await call("call_2")).toEqual({ refundId: "re_1" });
+  expect(refunds).toHaveLength(1);
+});

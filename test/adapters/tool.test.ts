@@ -1,16 +1,16 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import {
   callThrough,
-  checkedRules,
   effectOf,
   type HeldCall,
   isHeld,
   shownOf,
   type ToolCall,
-  type ToolRules,
   withEffect,
 } from "../../src/adapters/tool.ts";
+import { checkedRules, type ToolRules } from "../../src/adapters/tool-rules.ts";
 import {
   approval,
   createGuard,
@@ -33,10 +33,10 @@ const freshGuard = (store: Store = memoryStore()) =>
   createGuard({ store, actor: "agent", waitMs: 5_000 });
 const paid = () => counted((start) => ({ refund: start }));
 
-interface Given extends Partial<Omit<ToolCall<Order, unknown>, "scope" | "approvedBy">> {
+interface Given extends Partial<Omit<ToolCall<Order, unknown, undefined>, "scope" | "approvedBy">> {
   readonly guard?: Guard;
   readonly rules?: Partial<ToolRules<Order>>;
-  readonly scope?: string | (() => never) | undefined;
+  readonly scope?: string | readonly (string | null)[] | (() => never) | undefined;
   readonly approvedBy?: string | (() => never) | undefined;
 }
 
@@ -48,15 +48,16 @@ const thunk = (given: string | (() => never) | undefined) =>
   typeof given === "function" ? given : () => given;
 
 const told = ({ guard = freshGuard(), rules = {}, scope, approvedBy, ...call }: Given) =>
-  callThrough<Order, unknown>(
+  callThrough<Order, unknown, undefined>(
     guard,
     { key, ...rules },
     {
       action: "refund",
       input: order,
+      context: undefined,
       callId: "c1",
       run: () => "never",
-      scope: thunk(scope),
+      scope: typeof scope === "object" ? scope : thunk(scope),
       approvedBy: thunk(approvedBy),
       ...call,
     },
@@ -243,11 +244,34 @@ describe("the name of an ask", () => {
   });
 
   test("under a scope of its own", async () => {
-    expect(await requestIds([{ scope: "chat-7" }])).toEqual(["chat-7/c1"]);
+    expect(await requestIds([{ scope: "chat-7" }])).toEqual(['["scope","chat-7","c1"]']);
   });
 
   test("without a call id: the case", async () => {
     expect(await requestIds([{ callId: undefined, scope: "chat-7" }])).toEqual(["refund:A1"]);
+  });
+
+  test("names that read alike stay apart", async () => {
+    const slashes = [
+      { rules: { key: () => "a/b" }, callId: "c" },
+      { rules: { key: () => "a" }, callId: "b/c" },
+      { rules: { key: () => "a/b/c" }, callId: undefined },
+      { rules: { key: () => "b" }, scope: "a", callId: "c" },
+      { rules: { key: () => "d" }, scope: "a/b", callId: "c" },
+      { rules: { key: () => "e" }, scope: "a", callId: "b/c" },
+      { rules: { key: () => '["scope","a","c"]' }, callId: undefined },
+      { rules: { key: () => "f" }, scope: ["mcp-key", "a"], callId: "c" },
+      { rules: { key: () => "g" }, scope: ["mcp-key", null], callId: "c" },
+      { rules: { key: () => "h" }, callId: "c\u00e9" },
+    ];
+    const names = await requestIds(slashes as readonly Given[]);
+    expect(names).toHaveLength(slashes.length);
+    expect(new Set(names).size).toBe(slashes.length);
+    expect(names.slice(0, 3)).toEqual(["a/b/c", '["call","a","b/c"]', '["case","a/b/c"]']);
+    const [digest = ""] = names.slice(-1);
+    expect(digest).toMatch(/^call:[0-9a-f]{64}$/);
+    const rules = { key: () => digest };
+    expect(await requestIds([{ rules, callId: undefined }])).not.toContain(digest);
   });
 
   test("one scope, one call id, another case: refused, nothing runs", async () => {
@@ -260,11 +284,12 @@ describe("the name of an ask", () => {
   });
 
   test("as long as an id may be: as it is; longer: its digest, the same each time", async () => {
-    const fits = "s".repeat(255 - "/c1".length);
+    const named = (scope: string) => JSON.stringify(["scope", scope, "c1"]);
+    const fits = "s".repeat(255 - named("").length);
     const long = `${fits}s`;
     const digest = (text: string) => createHash("sha256").update(text).digest("hex");
-    expect(await requestIds([{ scope: fits }])).toEqual([`${fits}/c1`]);
-    expect(await requestIds([{ scope: long }])).toEqual([`call:${digest(`${long}/c1`)}`]);
+    expect(await requestIds([{ scope: fits }])).toEqual([named(fits)]);
+    expect(await requestIds([{ scope: long }])).toEqual([`call:${digest(named(long))}`]);
     // Names that begin alike stay apart.
     expect(await requestIds([{ scope: long }, { scope: `${long}s`, input: other }])).toHaveLength(
       2,
@@ -369,6 +394,53 @@ describe("a pause of the framework", () => {
       throw new Error("hung up");
     };
     expect((await make({ run, pauses })).held?.held).toBe("in_doubt");
+  });
+});
+
+describe("a fault of the rules", () => {
+  const wrong = { key: () => undefined as never };
+
+  test("is a warning of the process where nobody listens", async () => {
+    const warned = once(process, "warning");
+    expect((await make({ rules: wrong })).held).toMatchObject({ held: "invalid_request" });
+    const [warning] = await warned;
+    expect(warning).toMatchObject({ code: "invalid_request", effect: "none" });
+    expect(warning.message).toContain('The key of "refund" can\'t be taken');
+  });
+
+  test("goes to who listens, with its cause; what he throws changes nothing", async () => {
+    const cause = new TypeError("no order A1");
+    const seen: GuardError[] = [];
+    const rules = {
+      key: () => {
+        throw cause;
+      },
+      onFault: async (error: GuardError) => {
+        seen.push(error);
+        throw new Error("no log");
+      },
+    };
+    const answer = await make({ rules });
+    expect(answer.held?.message).toMatch(/^Not executed\. Do not call again now/);
+    expect(seen.map((error) => error.cause)).toEqual([cause]);
+    const onFault = () => {
+      throw new Error("no log");
+    };
+    expect(await make({ rules: { ...rules, onFault } })).toEqual(answer);
+  });
+
+  test("rules that are wrong are one, with the guard's reason; a store that breaks its contract, too", async () => {
+    const seen: GuardError[] = [];
+    const onFault = (error: GuardError) => void seen.push(error);
+    await make({ rules: { timeoutMs: -1, onFault } });
+    const commit = () => {
+      throw new TypeError("undefined is not a function");
+    };
+    await make({ guard: freshGuard({ ...memoryStore(), commit }), rules: { onFault } });
+    expect(seen).toMatchObject([
+      { code: "invalid_request", cause: { message: expect.stringContaining("timeoutMs") } },
+      { code: "broken_invariant", effect: "unknown", cause: { name: "TypeError" } },
+    ]);
   });
 });
 
