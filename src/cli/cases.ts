@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { Case, CaseState } from "../index.ts";
-import { openStored, type StoreOptions, shown, withStoreOptions } from "./operator.ts";
+import { visible } from "../mcp-proxy/shown.ts";
+import { openStored, type StoreOptions, withStoreOptions } from "./operator.ts";
 
 interface CasesOptions extends StoreOptions {
   readonly state: readonly CaseState[];
@@ -53,7 +54,7 @@ export function cases(): Command {
 function lineOf(kase: Case): string {
   const action = kase.state === "RETIRED" ? null : (kase.intent?.action ?? null);
   const since = new Date(kase.updatedAt).toISOString();
-  return shown(`${since}  ${kase.state.padEnd(20)}  ${action ?? "-"}  ${kase.caseId}`);
+  return visible(`${since}  ${kase.state.padEnd(20)}  ${action ?? "-"}  ${kase.caseId}`);
 }
 
 function states(text: string): readonly CaseState[] {

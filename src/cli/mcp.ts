@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { createGuard, GuardError } from "../index.ts";
-import { type ProxyConfig, readConfig } from "../mcp-proxy/config.ts";
+import { type ConfigDefaults, type ProxyConfig, readConfig } from "../mcp-proxy/config.ts";
 import { explainText } from "../mcp-proxy/explain.ts";
 import { createGate, type Gate } from "../mcp-proxy/gate.ts";
 import { isLoopback } from "../mcp-proxy/hosts.ts";
@@ -14,6 +14,7 @@ import { openStdio } from "../mcp-proxy/stdio.ts";
 interface McpOptions {
   readonly store: string;
   readonly config?: string;
+  readonly server?: string;
   readonly explain?: boolean;
   readonly lease: number;
   readonly url?: URL;
@@ -45,6 +46,11 @@ export function mcp(): Command {
     .option("--url <url>", "guard a server at this address (Streamable HTTP) instead", url)
     .option("--store <address>", "a file's path, or postgres://…", "safeagent.db")
     .option("--config <file>", `rules for the tools (default: ${usualConfig}, if it is there)`)
+    .option(
+      "--server <name>",
+      "names the server in the store (default: by command and folder)",
+      name,
+    )
     .option("--explain", "print what each tool of the server gets and why, and end")
     .option("--lease <seconds>", "after which a call of a proxy that died is in doubt", seconds, 30)
     .addOption(
@@ -63,16 +69,18 @@ export function mcp(): Command {
 }
 
 async function perform(server: Server, options: McpOptions): Promise<number> {
-  const config = configOf(server, options.config);
+  const config = configOf(server, options);
   if (options.explain === true) return explain(server, config);
   const { store, lease } = options;
   const { namespace } = config;
   await using guard = createGuard({ store, namespace, leaseMs: lease * 1_000, actor });
-  using gate = createGate(guard, config, { approveCommand: approveWith(store, namespace) });
+  const approveCommand = approveWith(store, namespace);
+  const tell = (line: string) => void process.stderr.write(`safeagent: ${line}\n`);
+  using gate = createGate(guard, config, { approveCommand, tell });
   // Awaited here: guard and gate stay open until then.
   return server.url === undefined
     ? await relay(gate, server.command, server.args)
-    : await serve(gate, server.url, options);
+    : await serve(gate, server.url, config, options);
 }
 
 /** Asks the server alone: no store is made or read. */
@@ -121,8 +129,13 @@ async function relay(gate: Gate, command: string, args: readonly string[]): Prom
   return 1;
 }
 
-async function serve(gate: Gate, to: URL, { listen, allowHost }: McpOptions): Promise<number> {
-  const proxy = await openHttp(gate, { url: to, ...listen, hosts: allowHost });
+async function serve(
+  gate: Gate,
+  to: URL,
+  { principalHeaders }: ProxyConfig,
+  { listen, allowHost }: McpOptions,
+): Promise<number> {
+  const proxy = await openHttp(gate, { url: to, ...listen, hosts: allowHost, principalHeaders });
   process.stderr.write(`safeagent: guards ${shown(to)} at ${proxy.url}\n`);
   if (!isLoopback(listen.host)) {
     process.stderr.write("safeagent: other machines can connect there.\n");
@@ -162,8 +175,13 @@ function serverOf(command: readonly string[], to: URL | undefined): Server {
   return { command: program ?? "", args };
 }
 
-function configOf(server: Server, named: string | undefined): ProxyConfig {
-  const defaults = { server: nameOf(server) };
+function configOf(guarded: Server, { config: named, server }: McpOptions): ProxyConfig {
+  const read = configIn(named, { server: nameOf(guarded) });
+  // The command line is the nearer word: one config may serve several servers.
+  return server === undefined ? read : { ...read, server };
+}
+
+function configIn(named: string | undefined, defaults: ConfigDefaults): ProxyConfig {
   const file = named ?? usualConfig;
   let text: string;
   try {
@@ -184,9 +202,10 @@ function configOf(server: Server, named: string | undefined): ProxyConfig {
 }
 
 /**
- * Names a server where the config doesn't: the same for the same server, and another for another,
- * since calls of one must never be answered with what another did. Arguments and queries may hold
- * secrets, so only their hash is in it.
+ * Names a server where nobody else does: the same for the same server, and another for another,
+ * since calls of one must never be answered with what another did. The same command in another
+ * folder may be another server. Arguments and queries may hold secrets, so only their hash is in it.
+ * The environment is not: what is in it differs from start to start.
  */
 function nameOf(server: Server): string {
   if (server.url !== undefined) {
@@ -194,7 +213,7 @@ function nameOf(server: Server): string {
     return `${host}${pathname}${search === "" ? "" : `:${hashOf(search)}`}`;
   }
   const { command, args } = server;
-  return `${basename(command)}:${hashOf(JSON.stringify([command, ...args]))}`;
+  return `${basename(command)}:${hashOf(JSON.stringify([process.cwd(), command, ...args]))}`;
 }
 
 function hashOf(text: string): string {
@@ -222,6 +241,12 @@ function address(text: string): Address {
     throw new InvalidArgumentError("It must be HOST:PORT, as in 127.0.0.1:7117.");
   }
   return { host: parsed.hostname.replace(/^\[|\]$/g, ""), port };
+}
+
+function name(text: string): string {
+  // As the config has it.
+  if (/^(?! +$)[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,255}$/u.test(text)) return text;
+  throw new InvalidArgumentError("It must be 1 to 255 printable characters.");
 }
 
 function seconds(text: string): number {

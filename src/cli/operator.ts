@@ -17,6 +17,10 @@ export function withStoreOptions(command: Command): Command {
     .option("--namespace <name>", "where the cases are kept apart (default: default)");
 }
 
+export function withActorOption(command: Command): Command {
+  return command.option("--by <name>", "who you are (default: the user who is logged in)");
+}
+
 /** Who acts: as told, or the user who is logged in. */
 export function actorOf({ by }: StoreOptions): string {
   return by ?? userInfo().username;
@@ -32,14 +36,4 @@ export function openStored({ store, namespace, by }: StoreOptions): Guard {
   }
   const actor = actorOf({ store, ...(by === undefined ? {} : { by }) });
   return createGuard({ store, actor, ...(namespace === undefined ? {} : { namespace }) });
-}
-
-/** Characters that a terminal obeys, doesn't show, or that turn the text around them: a payload is a stranger's. */
-const unseen =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-
-/** A text as it may be put on a terminal. */
-export function shown(text: string): string {
-  return text.replace(unseen, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -1,6 +1,13 @@
 import { Command } from "commander";
 import { GuardError, type Outcome, type Resolution } from "../index.ts";
-import { actorOf, openStored, type StoreOptions, shown, withStoreOptions } from "./operator.ts";
+import { visible } from "../mcp-proxy/shown.ts";
+import {
+  actorOf,
+  openStored,
+  type StoreOptions,
+  withActorOption,
+  withStoreOptions,
+} from "./operator.ts";
 
 interface ResolveOptions extends StoreOptions {
   readonly happened?: boolean;
@@ -12,19 +19,18 @@ interface ResolveOptions extends StoreOptions {
 
 /** `safeagent resolve CASE`: a person says what became of a case in doubt. */
 export function resolve(): Command {
-  return withStoreOptions(
+  const command = withStoreOptions(
     new Command("resolve")
       .summary("say what became of a case in doubt: it happened, or it did not")
       .description(
         "Clears a doubt by your word. Look at the provider first: what you say is kept with your name and your evidence, and every repeat is answered by it.",
       ),
-  )
-    .argument("<case>", "the case's id")
+  ).argument("<case>", "the case's id");
+  return withActorOption(command)
     .option("--happened", "it happened: repeats get its receipt, nothing runs")
     .option("--not-happened", "it did not, and won't: it runs when it is asked for again")
     .requiredOption("--evidence <text>", "how you know; kept in the journal")
     .option("--value <json>", "with --happened: what the effect would have returned")
-    .option("--by <name>", "who you are (default: the user who is logged in)")
     .option("--json", "print one JSON object")
     .action(async (caseId: string, options: ResolveOptions) => {
       const resolution = resolutionOf(options);
@@ -41,7 +47,7 @@ export function resolve(): Command {
       if (options.json === true) {
         process.stdout.write(`${JSON.stringify({ ok: true, data: outcome }, null, 2)}\n`);
       } else {
-        process.stdout.write(`${shown(told(outcome))}\n`);
+        process.stdout.write(`${visible(told(outcome))}\n`);
       }
     });
 }

@@ -1,16 +1,19 @@
-import { existsSync } from "node:fs";
-import { userInfo } from "node:os";
 import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
-import { type Case, createGuard, type Guard, GuardError } from "../index.ts";
+import { type Case, type Guard, GuardError } from "../index.ts";
+import { visible } from "../mcp-proxy/shown.ts";
 import { exits } from "./failure.ts";
+import {
+  actorOf,
+  openStored,
+  type StoreOptions,
+  withActorOption,
+  withStoreOptions,
+} from "./operator.ts";
 
 type Word = "approve" | "deny";
 
-interface ReviewOptions {
-  readonly store: string;
-  readonly namespace?: string;
-  readonly by?: string;
+interface ReviewOptions extends StoreOptions {
   readonly note?: string;
   readonly fingerprint?: string;
   readonly yes?: boolean;
@@ -24,15 +27,11 @@ const summaries = {
 
 /** `safeagent approve CASE` and `safeagent deny CASE`: a person's word on what a case holds. */
 export function review(word: Word): Command {
-  return new Command(word)
+  const command = new Command(word)
     .summary(summaries[word])
-    .description(
-      `Shows what the case holds, asks, and writes down that you ${word} exactly that. Where nobody can be asked, say --yes, or give the --fingerprint of what you were shown.`,
-    )
-    .argument("<case>", "the case's id")
-    .option("--store <address>", "a file's path, or postgres://…", "safeagent.db")
-    .option("--namespace <name>", "where the case is kept apart (default: default)")
-    .option("--by <name>", "who you are (default: the user who is logged in)")
+    .description(`Shows what the case holds, asks, and writes down that you ${word} exactly that.`)
+    .argument("<case>", "the case's id");
+  return withActorOption(withStoreOptions(command))
     .option("--note <text>", "why; kept in the journal")
     .option("--fingerprint <hex>", "what you were shown: anything else is refused")
     .option("--yes", "don't ask")
@@ -43,18 +42,9 @@ export function review(word: Word): Command {
 }
 
 async function perform(word: Word, caseId: string, options: ReviewOptions): Promise<number> {
-  const { store, namespace, note, fingerprint, json = false } = options;
-  const by = options.by ?? userInfo().username;
-  if (isMissing(store)) {
-    throw new GuardError("not_found", `There is no store ${store}.`, {
-      next: "Name the store that the agent uses: --store ADDRESS.",
-    });
-  }
-  await using guard = createGuard({
-    store,
-    actor: by,
-    ...(namespace === undefined ? {} : { namespace }),
-  });
+  const { note, fingerprint, json = false } = options;
+  const by = actorOf(options);
+  await using guard = openStored(options);
   const held = await heldBy(guard, caseId);
   if (!json) process.stdout.write(`${held.text}\n`);
   const isSure = options.yes === true || fingerprint !== undefined;
@@ -102,25 +92,16 @@ async function heldBy(guard: Guard, caseId: string): Promise<Held> {
     `action       ${action}`,
     `asked for by ${proposer}`,
     `fingerprint  ${fingerprint}`,
-    `payload      ${shown(JSON.stringify(payload, null, 2))}`,
+    `payload      ${visible(JSON.stringify(payload, null, 2))}`,
   ];
   return { action, fingerprint, text: text.join("\n") };
-}
-
-/** Characters that a terminal obeys, doesn't show, or that turn the text around them: a payload is a stranger's. */
-const unseen =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-
-function shown(text: string): string {
-  return text.replace(unseen, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Asks on a terminal; elsewhere nobody has seen anything, and nothing is agreed to. */
 async function agrees(word: Word): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stdout.isTTY) {
     throw new GuardError("invalid_request", "Nobody can be asked here.", {
-      next: "Say --yes, or --fingerprint with what you were shown.",
+      next: "Run it in a terminal, where a person is shown what the case holds.",
     });
   }
   const asking = createInterface({ input: process.stdin, output: process.stdout });
@@ -129,9 +110,4 @@ async function agrees(word: Word): Promise<boolean> {
   } finally {
     asking.close();
   }
-}
-
-/** A wrong path would make an empty store there. */
-function isMissing(store: string): boolean {
-  return !/^[a-z][a-z0-9+.-]+:/i.test(store) && !existsSync(store);
 }

@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Policy } from "../index.ts";
 import { type CallFrame, isMembers, type Members, type ResponseFrame } from "./frame.ts";
 import { ownResult, type Reader } from "./results.ts";
+import { shownArguments, visible } from "./shown.ts";
 import type { ElicitAnswer } from "./upstream.ts";
 
 /** Asks the person at the client whether a call may go on. */
@@ -17,17 +18,15 @@ export interface Subject {
   readonly arguments: unknown;
 }
 
-/** Characters of the arguments that a person is shown; the rest is counted. */
-const shownMost = 4_000;
-
-/** The parameters of an elicitation by form, as every revision since 2025-06-18 reads them. */
-export function question({ server, tool, arguments: args }: Subject): Members {
-  const whole = JSON.stringify(args, undefined, 2);
-  const rest = whole.length - shownMost;
-  const text =
-    rest <= 0 ? whole : `${whole.slice(0, shownMost).toWellFormed()}\n… ${rest} characters more`;
+/**
+ * The parameters of an elicitation by form, as every revision since 2025-06-18 reads them. Undefined
+ * where a form can't show what it asks about.
+ */
+export function question({ server, tool, arguments: args }: Subject): Members | undefined {
+  const text = shownArguments(args);
+  if (text === undefined) return undefined;
   return {
-    message: `May "${tool}" of ${server} run once, with exactly these arguments?\n${text}`,
+    message: `May ${name(tool)} of ${name(server)} run once, with exactly these arguments?\n${text}`,
     requestedSchema: {
       type: "object",
       // Not a bare "accept": a client that accepts forms by itself would approve what nobody read.
@@ -41,6 +40,10 @@ export function question({ server, tool, arguments: args }: Subject): Members {
       required: ["approve"],
     },
   };
+}
+
+function name(text: string): string {
+  return visible(JSON.stringify(text));
 }
 
 /** What an answer says; undefined where the person has not decided. */
@@ -76,14 +79,14 @@ export function listensToApprover(policy: Policy, approver: string): boolean {
 
 /** 2026-07-28: the question is a result, and the answer comes with the same call again. */
 export interface Questions {
-  ask(reader: Reader, subject: Subject): ResponseFrame;
+  ask(reader: Reader, subject: Subject, params: Members): ResponseFrame;
   /** Whether a call brings an answer to one of our questions, whosever: its server didn't ask it. */
   isOurs(frame: CallFrame): boolean;
   /** The answer to the question about this subject; undefined where it is another's, or forged. */
   answerIn(frame: CallFrame, subject: Subject): ElicitAnswer | undefined;
 }
 
-const name = "safeagent_approval";
+const field = "safeagent_approval";
 const prefix = "safeagent.";
 
 /** @param key signs what the client carries: whoever has it can approve. */
@@ -94,18 +97,18 @@ export function createQuestions(key: Uint8Array): Questions {
   };
 
   return {
-    ask: (reader, subject) =>
+    ask: (reader, subject, params) =>
       ownResult(reader, {
         resultType: "input_required",
         inputRequests: {
-          [name]: { method: "elicitation/create", params: { mode: "form", ...question(subject) } },
+          [field]: { method: "elicitation/create", params: { mode: "form", ...params } },
         },
         requestState: sign(subject),
       }),
     isOurs: ({ params }) => params.requestState?.startsWith(prefix) === true,
     answerIn({ params }, subject) {
       if (!isSame(params.requestState ?? "", sign(subject))) return undefined;
-      const answer = params.inputResponses?.[name];
+      const answer = params.inputResponses?.[field];
       if (!isMembers(answer)) return undefined;
       const { action, content } = answer;
       if (action !== "accept" && action !== "decline" && action !== "cancel") return undefined;

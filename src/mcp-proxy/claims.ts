@@ -1,4 +1,5 @@
 import { type Call, type EffectContext, type Guard, NotPerformed, type Outcome } from "../index.ts";
+import { refusedReason } from "./corrections.ts";
 import { type CallFrame, isMembers, type ResponseFrame, withArguments } from "./frame.ts";
 import { canonical } from "./plain-json.ts";
 import { readAnswer } from "./results.ts";
@@ -30,6 +31,7 @@ export interface Asked extends Same {
   readonly upstream: Upstream;
   /** What an error of the tool is taken for. */
   readonly onError: "unknown" | "not_performed";
+  readonly isUnlisted: boolean;
   /** The payload is the arguments, and some of them don't count. */
   readonly mayDiffer: boolean;
   readonly terms: Terms;
@@ -48,9 +50,19 @@ export type Came =
   | {
       readonly wants?: undefined;
       readonly outcome: Outcome<unknown>;
-      /** The server's last word, where it came to this very call. */
+      /** The server's last word, where it came to this call or to one that was under way with it. */
       readonly said: ResponseFrame | undefined;
+      /** It came to this very call. */
+      readonly isOwn: boolean;
     };
+
+/** Calls of one case that are under way at the same time, in this process. */
+interface Flight {
+  calls: number;
+  /** The server's last word to any of them. */
+  said: ResponseFrame | undefined;
+  isComplete: boolean;
+}
 
 /** One message of the exchange that a call is: sent on, and answered. */
 interface Turn {
@@ -72,24 +84,44 @@ interface Open extends Same {
 export function createClaims(guard: Guard): Claims {
   /** By case. */
   const waiting = new Map<string, Open>();
+  const flights = new Map<string, Flight>();
   let ended = false;
 
+  const boarded = (caseId: string): Flight => {
+    const flight = flights.get(caseId) ?? { calls: 0, said: undefined, isComplete: false };
+    flight.calls += 1;
+    flights.set(caseId, flight);
+    return flight;
+  };
+
+  const left = (caseId: string, flight: Flight) => {
+    flight.calls -= 1;
+    if (flight.calls === 0) flights.delete(caseId);
+  };
+
   const call: Claims["call"] = (asked) => {
-    const { caseId, digest, principal, onError, terms } = asked;
+    const { caseId, digest, principal, onError, isUnlisted, terms } = asked;
+    const tool = asked.frame.params.name;
     const first = turnOf(asked.frame, asked.upstream);
+    const flight = boarded(caseId);
     let said: ResponseFrame | undefined;
 
     const run = async (payload: unknown, { signal }: EffectContext): Promise<unknown> => {
       let turn = first;
       for (;;) {
-        const response = await send(asked.mayDiffer ? asHeld(turn, payload) : turn);
-        const reading = readAnswer(response);
-        if (reading.kind !== "input_required") said = response;
+        const isFirst = turn === first;
+        const response = await send(asked.mayDiffer ? asHeld(turn, payload) : turn, isFirst);
+        const reading = readAnswer(response, { tool, isUnlisted, isFirst });
+        if (reading.kind !== "input_required") {
+          said = response;
+          flight.said = response;
+          flight.isComplete = reading.kind === "complete";
+        }
         switch (reading.kind) {
           case "complete":
-            return reading.result;
+            return reading.value;
           case "refused":
-            throw new NotPerformed(reading.why);
+            throw new NotPerformed(refusedReason);
           case "failed":
             if (onError === "not_performed") throw new NotPerformed(reading.why);
             throw new Error(reading.why);
@@ -120,7 +152,16 @@ export function createClaims(guard: Guard): Claims {
     };
 
     const made = guard.execute<unknown, unknown>({ ...terms, caseId, run });
-    const end = made.then((outcome): Came => ({ outcome, said }));
+    const end = made
+      .then((outcome): Came => {
+        const isOthers = outcome.status === "settled" && !flight.isComplete;
+        return {
+          outcome,
+          said: said ?? (isOthers ? undefined : flight.said),
+          isOwn: said !== undefined,
+        };
+      })
+      .finally(() => left(caseId, flight));
     // Nobody may be listening where the server wanted more and its client has gone.
     end.catch(() => undefined);
     return Promise.race([first.wants.promise, end]);
@@ -168,12 +209,14 @@ function asHeld(turn: Turn, payload: unknown): Turn {
   return { ...turn, frame: withArguments(frame, payload) };
 }
 
-async function send({ frame, upstream }: Turn): Promise<ResponseFrame> {
+async function send({ frame, upstream }: Turn, isFirst: boolean): Promise<ResponseFrame> {
   try {
     return await upstream.call(frame);
   } catch (error) {
-    if (error instanceof NotSent)
+    // Of an answer that was not sent on, the server may well have begun with what it asked about.
+    if (error instanceof NotSent && isFirst) {
       throw new NotPerformed(`the server never got it: ${error.message}`);
+    }
     // Its cause stays here: that a connection was refused after the call was sent says nothing of it.
     const why = error instanceof UpstreamLost ? error.message : "its connection failed";
     throw new UpstreamLost(why);

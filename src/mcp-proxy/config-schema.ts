@@ -31,6 +31,8 @@ export interface Schema {
 }
 
 const { spanMsMax } = limits;
+/** What a timer can be set to. */
+const timerMsMax = 2_147_483_647;
 
 const name: Schema = {
   type: "string",
@@ -106,6 +108,22 @@ export const configSchema: Schema = {
       ...name,
       description: "The name under which the person at the client approves.",
       default: "person-at-client",
+    },
+    questionMs: {
+      description:
+        "Milliseconds for which the person at the client is asked. Then the question is taken back, and the call stays pending.",
+      type: "integer",
+      minimum: 1,
+      maximum: timerMsMax,
+      default: 300_000,
+    },
+    principalHeaders: {
+      description:
+        "Over HTTP: further headers by which the server knows its callers. Callers who differ in one are never given each other's results.",
+      type: "array",
+      maxItems: 32,
+      uniqueItems: true,
+      items: { type: "string", pattern: "^[A-Za-z0-9-]+$" },
     },
     tools: {
       description:

@@ -20,6 +20,10 @@ export interface ProxyConfig {
   readonly elicit: boolean;
   /** The name under which the person at the client approves. */
   readonly approver: string;
+  /** Milliseconds for which that person is asked; then the call stays pending. */
+  readonly questionMs: number;
+  /** Headers by whose values the server knows its callers, beside the usual ones. */
+  readonly principalHeaders: readonly string[];
   /** The rules of the tools that are named. */
   readonly tools: ReadonlyMap<string, ToolRule>;
   /** The rule of every other tool. */
@@ -56,6 +60,8 @@ interface Written {
   readonly callIds?: boolean;
   readonly elicit?: boolean;
   readonly approver?: string;
+  readonly questionMs?: number;
+  readonly principalHeaders?: readonly string[];
   readonly tools?: { readonly [tool: string]: WrittenRule };
 }
 
@@ -87,6 +93,8 @@ export function readConfig(json: unknown, defaults: ConfigDefaults): ProxyConfig
     callIds: written.callIds ?? true,
     elicit: written.elicit ?? true,
     approver: written.approver ?? "person-at-client",
+    questionMs: written.questionMs ?? 300_000,
+    principalHeaders: written.principalHeaders ?? [],
     tools: new Map(named.map(([tool, rule]) => [tool, ruleOf(tool, rule, everybody)])),
     others,
   };
@@ -99,7 +107,16 @@ function ruleOf(tool: string, own: WrittenRule, everybody: WrittenRule): ToolRul
   if (tool === "*" && own.action !== undefined) {
     throw mistake(`${at}/action`, "must be a named tool's");
   }
-  const { key: text, policy, ...rest } = { ...everybody, ...own };
+  // On every tool, it would hold back those that only read, or else a server could say of any tool
+  // that it only reads, and nobody were asked.
+  if (tool === "*" && own.policy !== undefined && own.guard === undefined) {
+    throw mistake(
+      `${at}/policy`,
+      'needs a "guard" beside it: whether tools that only read wait, too',
+    );
+  }
+  const implied = demandsGuard(tool, own) ? { guard: true } : {};
+  const { key: text, policy, ...rest } = { ...everybody, ...implied, ...own };
   const key = text === undefined ? undefined : readTemplate(text);
   if (typeof key === "string") throw mistake(`${at}/key`, key);
   if (rest.shared !== undefined && key === undefined && own.shared !== undefined) {
@@ -113,6 +130,16 @@ function ruleOf(tool: string, own: WrittenRule, everybody: WrittenRule): ToolRul
     ...(checked === undefined ? {} : { policy: checked }),
   };
 }
+
+/**
+ * Who says of a named tool how its effect is told, approved or ended wants it guarded, whatever its
+ * server says of it: `readOnlyHint` must not switch an approval off.
+ */
+function demandsGuard(tool: string, own: WrittenRule): boolean {
+  return tool !== "*" && demands.some((member) => own[member] !== undefined);
+}
+
+const demands = ["policy", "key", "keyArgument", "effect", "onError", "windowMs"] as const;
 
 function mistake(at: string, says: string): GuardError {
   const place = at === "" ? "The config" : `The config at ${JSON.stringify(at)}`;

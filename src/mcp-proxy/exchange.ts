@@ -1,9 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { declaredInCall, envelopeOf } from "./declared.ts";
-import { type CallFrame, type FrameId, type ResponseFrame, readFrame } from "./frame.ts";
+import {
+  type CallFrame,
+  type FrameId,
+  likelyAnswered,
+  type ResponseFrame,
+  readFrame,
+} from "./frame.ts";
 import { jsonHead, type Listener, type ListenerHead } from "./listener.ts";
-import { listParams, ownId, readPage, requestBytes } from "./own-request.ts";
+import { listMs, listParams, ownId, readPage, requestBytes } from "./own-request.ts";
 import { eventsOf } from "./sse.ts";
 import {
   bodyOf,
@@ -35,8 +41,8 @@ export interface ExchangeOptions {
   /** The client's request as it goes on. */
   readonly request: Outgoing;
   readonly listener: Listener;
-  /** Called when the server is about to be asked. */
-  readonly onSent: () => void;
+  /** Called when the server is about to be asked, with what resolves when it owes nothing any more. */
+  readonly onSent: (atServer: Promise<void>) => void;
   /** Called with each message that is not the answer. */
   readonly onMessage: (data: string) => void;
 }
@@ -51,35 +57,48 @@ export function openExchange(call: CallFrame, options: ExchangeOptions): Exchang
       said = { frame, body: frame.bytes, head: { ...jsonHead, event: event.bytes } };
       return frame;
     }
+    if (frame?.kind === "unreadable" && likelyAnswered(frame) === id) {
+      // Not passed on: its id is answered once, by what is then said of the call.
+      throw new UpstreamLost("the server's answer can't be read");
+    }
     if (event.data !== undefined) onMessage(event.data);
     listener.event(event.bytes);
     return undefined;
   };
 
+  const sent = async (frame: CallFrame): Promise<ResponseFrame> => {
+    const response = await target.send({ ...request, body: frame.bytes }, "own");
+    const status = response.statusCode ?? 0;
+    if (isRefusal(status)) {
+      said = await refusalOf(response, target);
+      throw new NotSent(`the server refused the request (HTTP ${status})`);
+    }
+    const headers = headersWithout(headersFrom(response), ["content-length"]);
+    if (typeOf(response) === "text/event-stream") {
+      listener.streamsWith(headers);
+      return streamed(response, request, target, passOn(frame.id));
+    }
+    const answer = await readWhole(response, frame.id);
+    said = { frame: answer, body: answer.bytes, head: { status, headers } };
+    return answer;
+  };
+
   return {
     upstream: {
-      async call(frame) {
-        onSent();
-        const response = await target.send({ ...request, body: frame.bytes }, "own");
-        const status = response.statusCode ?? 0;
-        if (isRefusal(status)) {
-          said = await refusalOf(response, target);
-          throw new NotSent(`the server refused the request (HTTP ${status})`);
-        }
-        if (typeOf(response) === "text/event-stream") {
-          return streamed(response, request, target, passOn(frame.id));
-        }
-        const answer = await readWhole(response, frame.id);
-        const head = { status, headers: headersWithout(headersFrom(response), ["content-length"]) };
-        said = { frame: answer, body: answer.bytes, head };
+      call(frame) {
+        const answer = sent(frame);
+        const over = () => undefined;
+        onSent(answer.then(over, over));
         return answer;
       },
       list: (cursor) => listed(target, request, call, cursor),
     },
     end(answer) {
-      const isServers = said !== undefined && (said.frame === answer || said.frame === undefined);
-      if (said !== undefined && isServers) listener.end(said.body, said.head);
-      else listener.end(answer.bytes, jsonHead);
+      // A refusal is no JSON-RPC: only a response of its own can carry it.
+      const isRefused = said?.frame === undefined && !listener.hasBegun();
+      if (said !== undefined && (said.frame === answer || isRefused)) {
+        listener.end(said.body, said.head);
+      } else listener.end(answer.bytes, jsonHead);
     },
   };
 }
@@ -158,6 +177,7 @@ async function streamed(
         return answer;
       }
     } catch (cause) {
+      if (cause instanceof UpstreamLost) throw cause;
       if (lastId === undefined) {
         throw new UpstreamLost("the server's stream broke off", { cause });
       }
@@ -187,13 +207,14 @@ async function resumed(
   const plain = ["Accept", "text/event-stream", "Accept-Encoding", "identity"];
   const headers = [...kept, ...plain, "Last-Event-ID", lastId];
   while (mayTry()) {
-    await sleep(pauseMs);
     try {
+      await sleep(pauseMs, undefined, { signal: target.closed });
       const response = await target.send({ method: "GET", path: request.path, headers }, "own");
       if (response.statusCode === 200 && typeOf(response) === "text/event-stream") return response;
       response.resume();
       if (isRefusal(response.statusCode ?? 0)) return undefined;
     } catch {
+      if (target.closed.aborted) return undefined;
       // Tried again while it may be.
     }
   }
@@ -217,7 +238,8 @@ async function listed(
   const isModern = declaredInCall(call) !== undefined;
   const headers = isModern ? [...kept, "Mcp-Method", "tools/list"] : kept;
   const body = requestBytes(id, "tools/list", listParams(cursor, envelopeOf(call.params._meta)));
-  const response = await target.send({ ...request, headers, body }, "shared");
+  const signal = AbortSignal.timeout(listMs);
+  const response = await target.send({ ...request, headers, body, signal }, "shared");
   return readPage(await answerIn(response, id));
 }
 

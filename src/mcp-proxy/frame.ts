@@ -79,12 +79,17 @@ export type Frame = CallFrame | RequestFrame | NotificationFrame | ResponseFrame
 /** Reads one frame: a line of stdio, a body or an event's data of HTTP. Never throws. */
 export function readFrame(raw: Uint8Array | string): Frame {
   const bytes = typeof raw === "string" ? new TextEncoder().encode(raw) : raw;
-  const refuse = (
-    code: UnreadableFrame["code"],
-    reason: string,
-    id: FrameId | null = null,
-  ): UnreadableFrame => ({ kind: "unreadable", bytes, id, code, reason });
+  try {
+    return read(bytes);
+  } catch {
+    // Nested too deep, or more of it than can be held.
+    return unreadable(bytes, -32600, "It is too deep or too large to be read.");
+  }
+}
 
+function read(bytes: Uint8Array): Frame {
+  const refuse = (code: UnreadableFrame["code"], reason: string, id: FrameId | null = null) =>
+    unreadable(bytes, code, reason, id);
   let text: string;
   let message: unknown;
   try {
@@ -100,6 +105,9 @@ export function readFrame(raw: Uint8Array | string): Frame {
   // Of two members with one name some read the first and some the last: what would be guarded need
   // not be what would run.
   if (twice !== undefined) return refuse(-32600, `It names the member "${twice}" twice.`);
+  const odd = otherCaseOf(envelopeNames, message);
+  if (odd !== undefined)
+    return refuse(-32600, `It has a member "${odd}", which is read in two ways.`);
 
   const { id, method } = message;
   if (method === undefined) {
@@ -125,10 +133,51 @@ export function readFrame(raw: Uint8Array | string): Frame {
   return { kind: "call", bytes, message, id, params };
 }
 
+function unreadable(
+  bytes: Uint8Array,
+  code: UnreadableFrame["code"],
+  reason: string,
+  id: FrameId | null = null,
+): UnreadableFrame {
+  return { kind: "unreadable", bytes, id, code, reason };
+}
+
+const envelopeNames = ["jsonrpc", "id", "method", "params", "result", "error"];
+const paramNames = [
+  ...["name", "arguments", "_meta", "idempotencyKey"],
+  ...["inputResponses", "requestState", "task"],
+];
+
+/**
+ * A member that some read as another one: Go's JSON, and what is made after it, takes `METHOD` for
+ * `method`.
+ */
+function otherCaseOf(names: readonly string[], members: Members): string | undefined {
+  const folded = (name: string) => name.toUpperCase().toLowerCase();
+  return Object.keys(members).find(
+    (name) => !names.includes(name) && names.some((one) => folded(one) === folded(name)),
+  );
+}
+
+/** The id of the request that an unreadable frame seems to answer, if it does. */
+export function likelyAnswered({ bytes }: UnreadableFrame): FrameId | undefined {
+  try {
+    const message: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (!isMembers(message) || message.method !== undefined) return undefined;
+    return isId(message.id) ? message.id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function readParams(params: unknown): CallParams | string {
   if (!isMembers(params)) return "A tools/call needs params.";
   const { name, _meta = {}, idempotencyKey, inputResponses, requestState } = params;
-  const { arguments: given = {} } = params;
+  // Some clients write null where nothing is given.
+  const given = params.arguments ?? {};
+  const odd = otherCaseOf(paramNames, params);
+  if (odd !== undefined)
+    return `The params of a tools/call have a member "${odd}", which is read in two ways.`;
   if (typeof name !== "string") return "A tools/call needs the tool's name.";
   if (!isMembers(given)) return "The arguments of a tools/call must be an object.";
   if (!isMembers(_meta)) return "The _meta of a tools/call must be an object.";

@@ -1,18 +1,23 @@
 import { randomBytes } from "node:crypto";
 import { type Guard, isGuardError } from "../index.ts";
 import { createQuestions, listensToApprover, question, type Subject, wordIn } from "./approval.ts";
+import { createAsking } from "./asking.ts";
 import { type Came, createClaims } from "./claims.ts";
 import type { ProxyConfig } from "./config.ts";
+import { createCorrections, nameOf } from "./corrections.ts";
 import { type Explained, explained } from "./explain.ts";
+import { type CallFrame, type ResponseFrame, renamed, withoutContinuation } from "./frame.ts";
+import { type Identity, identityOf } from "./identity.ts";
 import {
-  type CallFrame,
-  isMembers,
-  type ResponseFrame,
-  renamed,
-  withoutContinuation,
-} from "./frame.ts";
-import { identityOf } from "./identity.ts";
-import { brokenReply, failedReply, heldReply, isModern, type Reader, replayOf } from "./results.ts";
+  brokenReply,
+  failedReply,
+  heldIn,
+  heldReply,
+  isModern,
+  marks,
+  type Reader,
+  replayOf,
+} from "./results.ts";
 import { createTools } from "./tools.ts";
 import {
   type Guarded,
@@ -21,7 +26,7 @@ import {
   type Treatment,
   treatmentOf,
 } from "./treatment.ts";
-import type { Client, ElicitAnswer, Upstream } from "./upstream.ts";
+import type { Client, ElicitAnswer, ToolInfo, Upstream } from "./upstream.ts";
 import { createWindow } from "./window.ts";
 
 export {
@@ -59,6 +64,8 @@ export interface GateOptions {
   readonly stateKey?: Uint8Array;
   /** How a person approves a case elsewhere. Default: `safeagent approve CASE`. */
   readonly approveCommand?: (caseId: string) => string;
+  /** Is told what the person who runs the proxy should know, in one line each. */
+  readonly tell?: (line: string) => void;
 }
 
 /**
@@ -76,15 +83,16 @@ export function createGate(
 ): Gate & Disposable {
   const { now = Date.now, monotonicMs = () => performance.now() } = options;
   const { stateKey = randomBytes(32), approveCommand = safeagentApprove } = options;
-  const tools = createTools({ monotonicMs });
+  const tell = once(options.tell ?? (() => undefined));
+  const tools = createTools({ monotonicMs, onListed: createUnlistedNote(config, tell) });
   const claims = createClaims(guard);
   const window = createWindow(guard, now);
+  const corrections = createCorrections(guard);
   const questions = createQuestions(stateKey);
-  /** Questions that are open at a client, by case: a case is asked about once at a time. */
-  const asking = new Map<string, Promise<ElicitAnswer>>();
+  const asking = createAsking(config.questionMs);
 
   const treat = async (tool: string, upstream: Upstream, client: Client): Promise<Treatment> => {
-    let known: Known = "unlisted";
+    let known: Known = "not asked";
     if (needsAnnotations(config, tool)) {
       const find = tools.find(tool, upstream, client);
       known = await find.then(
@@ -101,14 +109,37 @@ export function createGate(
     client: Client,
     treatment: Guarded,
   ): Promise<ResponseFrame> => {
+    const identity = identityOf(asked.params, treatment, config, client.principal);
+    const { requestId } = identity;
+    if (identity.from === "arguments") {
+      const caseId = await window.caseFor(identity.caseId, treatment.windowMs, requestId);
+      return perform(asked, upstream, client, treatment, { ...identity, caseId });
+    }
+    for (let turn = 1; ; turn += 1) {
+      const caseId = nameOf(identity.caseId, turn);
+      const named = requestId === undefined ? undefined : nameOf(requestId, turn);
+      const effect = { ...identity, caseId, requestId: named };
+      try {
+        const answer = await perform(asked, upstream, client, treatment, effect);
+        const isVoid = heldIn(answer) === "void";
+        if (!isVoid || !(await corrections.makesRoom(caseId))) return answer;
+      } catch (error) {
+        if (!isGuardError(error, "payload_conflict")) throw error;
+        if (!(await corrections.makesRoom(caseId))) throw error;
+      }
+    }
+  };
+
+  const perform = async (
+    asked: CallFrame,
+    upstream: Upstream,
+    client: Client,
+    treatment: Guarded,
+    identity: Identity,
+  ): Promise<ResponseFrame> => {
     const { principal } = client;
-    const { rule, action, effect, onError, windowMs, policy } = treatment;
-    const identity = identityOf(asked.params, treatment, config, principal);
-    const { requestId, digest, payload, ignore } = identity;
-    const caseId =
-      identity.from === "arguments"
-        ? await window.caseFor(identity.caseId, windowMs, requestId)
-        : identity.caseId;
+    const { rule, action, effect, onError, policy, isUnlisted } = treatment;
+    const { caseId, requestId, digest, payload, ignore } = identity;
     const same = { caseId, digest, principal };
     const reader = { id: asked.id, protocolVersion: client.protocolVersion };
 
@@ -117,7 +148,10 @@ export function createGate(
 
     const isAnswer = questions.isOurs(asked);
     const frame = isAnswer ? withoutContinuation(asked) : asked;
-    const { timeoutMs, waitMs } = rule;
+    const { timeoutMs } = rule;
+    // Answers to a question that nobody asked: there is nothing to wait for.
+    const isStray = !isAnswer && asked.params.requestState !== undefined;
+    const waitMs = isStray ? 0 : rule.waitMs;
     const terms = {
       action,
       effect,
@@ -130,23 +164,31 @@ export function createGate(
       ...(principal === undefined ? {} : { actor: principal }),
     };
     const mayDiffer = identity.isWhole && ignore.length > 0;
-    const call = () => claims.call({ ...same, frame, upstream, onError, mayDiffer, terms });
+    const call = () =>
+      claims.call({ ...same, frame, upstream, onError, isUnlisted, mayDiffer, terms });
 
     const came = await call();
-    const subject = isPending(came) ? await subjectOf(asked, caseId, principal) : undefined;
-    if (subject === undefined || !client.elicits) return reply(reader, came);
+    const subject = isPending(came) ? await subjectOf(caseId, principal) : undefined;
+    const params = subject === undefined ? undefined : question(subject);
+    if (subject === undefined || params === undefined || !client.elicits) {
+      return reply(reader, came);
+    }
+    const decided = async (answer: ElicitAnswer) => {
+      const isSaid = await writeDown(subject, answer);
+      // Who has left doesn't wait for it any more: it was said, and runs when it is asked for again.
+      return reply(reader, isSaid && client.left?.aborted !== true ? await call() : came);
+    };
     const answer = isAnswer ? questions.answerIn(asked, subject) : undefined;
-    if (answer !== undefined) return decide(reader, subject, answer, came, call);
-    if (isModern(client.protocolVersion)) return questions.ask(reader, subject);
-    const { elicit } = client;
-    if (elicit === undefined) return reply(reader, came);
-    const said = await askOnce(caseId, () => elicit(question(subject)));
-    return said === undefined ? reply(reader, came) : decide(reader, subject, said, came, call);
+    if (answer !== undefined) return decided(answer);
+    if (isModern(client.protocolVersion)) return questions.ask(reader, subject, params);
+    const late = (answer: ElicitAnswer) =>
+      void writeDown(subject, answer).catch(() => tell(`an answer about ${caseId} was lost`));
+    const said = await asking.ask(caseId, client, params, late);
+    return said === undefined ? reply(reader, came) : decided(said);
   };
 
   /** What may be asked of the person at the client; undefined where their word would not count. */
   const subjectOf = async (
-    { params }: CallFrame,
     caseId: string,
     principal: string | undefined,
   ): Promise<Subject | undefined> => {
@@ -159,67 +201,47 @@ export function createGate(
     const { approvals } = deliberation;
     if (approvals.some(({ actor, approved }) => approved && actor === approver)) return undefined;
     const { fingerprint, action, payload } = intent;
-    // What is held runs, not what this call worded otherwise; of what is too large, its hash is held.
-    const isHash = isMembers(payload) && Object.hasOwn(payload, "argumentsSha256");
-    return {
-      caseId,
-      fingerprint,
-      principal,
-      server: config.server,
-      tool: action,
-      arguments: isHash ? params.arguments : payload,
-    };
+    const { server } = config;
+    // What is held runs, not what this call worded otherwise.
+    return { caseId, fingerprint, principal, server, tool: action, arguments: payload };
   };
 
-  /** Undefined where the client couldn't ask: it stays pending. */
-  const askOnce = async (
-    caseId: string,
-    ask: () => Promise<ElicitAnswer>,
-  ): Promise<ElicitAnswer | undefined> => {
-    const open = asking.get(caseId) ?? ask();
-    asking.set(caseId, open);
-    try {
-      return await open;
-    } catch {
-      return undefined;
-    } finally {
-      if (asking.get(caseId) === open) asking.delete(caseId);
-    }
-  };
-
-  const decide = async (
-    reader: Reader,
+  /** Whether there was anything to write down. */
+  const writeDown = async (
     { caseId, fingerprint }: Subject,
     answer: ElicitAnswer,
-    before: Came,
-    call: () => Promise<Came>,
-  ): Promise<ResponseFrame> => {
+  ): Promise<boolean> => {
     const word = wordIn(answer);
-    if (word === undefined) return reply(reader, before);
+    if (word === undefined) return false;
     const note = "answered at the client's question";
     const said = guard[word](caseId, { actor: config.approver, note, fingerprint });
     await said.catch((error: unknown) => {
       // Somebody else was faster: what they decided is found by asking again.
       if (!isGuardError(error, "held")) throw error;
     });
-    return reply(reader, await call());
+    return true;
   };
 
   const reply = (reader: Reader, came: Came): ResponseFrame => {
     if (came.wants !== undefined) return renamed(came.wants, reader.id);
-    const { outcome, said } = came;
+    const { outcome, said, isOwn } = came;
     switch (outcome.status) {
       case "settled":
         // Its server's own answer, byte for byte, for the call that brought it about.
-        if (!outcome.replayed && said !== undefined) return renamed(said, reader.id);
-        return replayOf(reader, outcome);
+        if (isOwn && !outcome.replayed && said !== undefined) return renamed(said, reader.id);
+        return replayOf(reader, outcome, said);
       case "not_performed":
         return said === undefined ? heldReply(reader, outcome) : renamed(said, reader.id);
       case "in_doubt":
         return said === undefined ? heldReply(reader, outcome) : failedReply(reader, said, outcome);
       case "pending": {
         const { caseId } = outcome.case;
-        return heldReply(reader, outcome, `A person can approve it: ${approveCommand(caseId)}`);
+        const command = approveCommand(caseId);
+        tell(`${JSON.stringify(caseId)} waits for a person: ${command}`);
+        return heldReply(reader, outcome, {
+          text: `Ask the person to decide about the case ${caseId}; do not approve it yourself.`,
+          _meta: { [marks.approve]: command },
+        });
       }
       case "in_progress":
       case "void":
@@ -247,6 +269,31 @@ export function createGate(
     [Symbol.dispose]: claims.end,
     explain: async (upstream, client) =>
       explained(config, await tools.all(upstream, placed(client))),
+  };
+}
+
+const rememberedMost = 1_000;
+
+/** Says no line again while it is remembered. */
+function once(tell: (line: string) => void): (line: string) => void {
+  const told = new Set<string>();
+  return (line) => {
+    if (told.has(line)) return;
+    if (told.size === rememberedMost) told.clear();
+    told.add(line);
+    tell(line);
+  };
+}
+
+/** Tells of each rule whose tool the server doesn't have: a name that is misspelt guards nothing. */
+function createUnlistedNote(config: ProxyConfig, tell: (line: string) => void) {
+  return (tools: ReadonlyMap<string, ToolInfo>) => {
+    for (const tool of config.tools.keys()) {
+      if (tools.has(tool)) continue;
+      tell(
+        `the config has rules for the tool ${JSON.stringify(tool)}, which its server does not list`,
+      );
+    }
   };
 }
 

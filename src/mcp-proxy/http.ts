@@ -1,35 +1,35 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createClients, principalOf, scopeOf } from "./clients.ts";
+import { createClientQuestions } from "./client-questions.ts";
+import { createClients, principals, sessionOf } from "./clients.ts";
 import { declaredAtStart } from "./declared.ts";
-import { drained } from "./drained.ts";
 import { openExchange, redirection } from "./exchange.ts";
 import {
   type CallFrame,
   type FrameId,
   isMembers,
-  type ResponseFrame,
+  type NotificationFrame,
   readFrame,
   refusalOf,
-  responseFrame,
 } from "./frame.ts";
 import type { Gate } from "./gate.ts";
 import { bracketed, strangerIn } from "./hosts.ts";
-import { jsonHead, type Listener, listenerAt } from "./listener.ts";
-import { ownId, readElicitAnswer, requestBytes } from "./own-request.ts";
-import { eventOf, eventsOf } from "./sse.ts";
+import { jsonHead, listenerAt } from "./listener.ts";
+import { copied, refuse } from "./respond.ts";
+import { createRoom } from "./room.ts";
+import { eventOf } from "./sse.ts";
 import { contradictionIn } from "./standard-headers.ts";
 import {
   bodyBytes,
   bodyOf,
   headersFrom,
   headersTo,
+  isUtf8,
   type Outgoing,
   targetAt,
-  typeOf,
 } from "./target.ts";
-import { type Client, type ElicitAnswer, NotSent } from "./upstream.ts";
+import { type Client, NotSent } from "./upstream.ts";
 
 /** Guards a server over Streamable HTTP: a reverse proxy that holds tools/call back. */
 export interface HttpProxy {
@@ -47,10 +47,27 @@ export interface HttpOptions {
   readonly port: number;
   /** Names beside this machine's own under which a client may come. */
   readonly hosts: readonly string[];
+  /** Further headers that tell callers apart, beside those that usually hold credentials. */
+  readonly principalHeaders?: readonly string[];
+}
+
+/** A call that the gate has not answered yet. */
+interface OpenCall {
+  readonly id: FrameId;
+  readonly scope: string;
+  readonly session: string | undefined;
+  /** Resolves when it is known whether it is guarded. */
+  readonly guarded: PromiseWithResolvers<boolean>;
+  /** Aborted once its client has cancelled it, has ended the session, or has gone. */
+  readonly left: AbortController;
+  readonly done: PromiseWithResolvers<void>;
 }
 
 /** Bytes of a request's headers. */
 export const headerBytes = 32_768;
+
+/** Milliseconds that a server has to hear of a session's end. */
+const endMs = 5_000;
 
 const methods = ["GET", "HEAD", "POST", "DELETE", "OPTIONS"];
 
@@ -58,10 +75,11 @@ const methods = ["GET", "HEAD", "POST", "DELETE", "OPTIONS"];
 export async function openHttp(gate: Gate, options: HttpOptions): Promise<HttpProxy> {
   const { url } = options;
   const target = targetAt(url);
-  const clients = createClients();
-  /** Calls that the gate has not answered yet: whether they are guarded, once that is known. */
-  const open = new Map<string, Promise<boolean>>();
-  const asked = new Map<FrameId, PromiseWithResolvers<ResponseFrame>>();
+  const principalOf = principals(options.principalHeaders ?? []);
+  const clients = createClients(principalOf);
+  const open = new Set<OpenCall>();
+  const questions = createClientQuestions();
+  const room = createRoom();
   const work = new Set<Promise<void>>();
   let isEnding = false;
 
@@ -119,58 +137,105 @@ export async function openHttp(gate: Gate, options: HttpOptions): Promise<HttpPr
     }
   };
 
-  const ask = async (listener: Listener, params: unknown): Promise<ElicitAnswer> => {
-    const id = ownId();
-    const reply = Promise.withResolvers<ResponseFrame>();
-    asked.set(id, reply);
-    listener.onLeft(() => reply.reject(new Error("the client has gone")));
-    listener.event(eventOf(requestBytes(id, "elicitation/create", params)));
-    try {
-      return readElicitAnswer(await reply.promise);
-    } finally {
-      asked.delete(id);
-    }
-  };
-
   const take = async (
     frame: CallFrame,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> => {
     if (isEnding) return refuse(response, 503, -32000, "The proxy is ending.", frame.id);
-    const name = `${scopeOf(request)}/${typeof frame.id}:${frame.id}`;
-    const guarded = Promise.withResolvers<boolean>();
-    open.set(name, guarded.promise);
-    const sessionId = request.headers["mcp-session-id"];
-    const session = typeof sessionId === "string" ? ["Mcp-Session-Id", sessionId] : [];
-    const stream = ["Content-Type", "text/event-stream", "Cache-Control", "no-cache", ...session];
-    const listener = listenerAt(response, () => stream);
-    const { isModern, ...declared } = clients.declared(request, frame);
-    const principal = principalOf(request);
-    const streams = (request.headers.accept ?? "").includes("text/event-stream");
-    const client: Client =
-      isModern || !streams
-        ? { principal, ...declared }
-        : { principal, ...declared, elicit: (params) => ask(listener, params) };
+    const leave = room.take(frame.bytes.length);
+    if (leave === undefined) {
+      return refuse(response, 503, -32000, "Too many calls are open.", frame.id);
+    }
+    const session = sessionOf(request);
+    const call: OpenCall = {
+      id: frame.id,
+      scope: clients.scopeOf(request),
+      session,
+      guarded: Promise.withResolvers<boolean>(),
+      left: new AbortController(),
+      done: Promise.withResolvers<void>(),
+    };
+    open.add(call);
+    const listener = listenerAt(response, [
+      ...["Content-Type", "text/event-stream", "Cache-Control", "no-cache"],
+      ...(session === undefined ? [] : ["Mcp-Session-Id", session]),
+    ]);
+    listener.onLeft(() => call.left.abort());
+    let atServer: Promise<void> = Promise.resolve();
     const exchange = openExchange(frame, {
       target,
       request: outgoing(request),
       listener,
-      onSent: () => guarded.resolve(true),
+      onSent(owes) {
+        atServer = owes;
+        call.guarded.resolve(true);
+      },
       onMessage: observe(request),
     });
-    const answer = await gate.call(frame, exchange.upstream, client);
-    guarded.resolve(answer !== undefined);
-    if (open.get(name) === guarded.promise) open.delete(name);
-    if (answer !== undefined) exchange.end(answer);
-    // One who left before it was sent has not asked for it.
-    else if (listener.isThere())
-      await pass(request, response, frame.bytes, { isCall: true, id: frame.id });
+    const { isModern, ...declared } = clients.declared(request, frame);
+    const { signal: left } = call.left;
+    const client: Client = { principal: principalOf(request), ...declared, left };
+    const elicit: Client["elicit"] = (params, signal) => {
+      const write = (message: Uint8Array) => listener.event(eventOf(message));
+      return questions.ask(params, write, signal === undefined ? [left] : [left, signal]);
+    };
+    const streams = (request.headers.accept ?? "").includes("text/event-stream");
+    try {
+      const asked = isModern || !streams ? client : { ...client, elicit };
+      const answer = await gate.call(frame, exchange.upstream, asked);
+      call.guarded.resolve(answer !== undefined);
+      open.delete(call);
+      if (answer !== undefined) exchange.end(answer);
+      // One who left before it was sent has not asked for it.
+      else if (listener.isThere())
+        await pass(request, response, frame.bytes, { isCall: true, id: frame.id });
+    } finally {
+      open.delete(call);
+      call.guarded.resolve(true);
+      call.done.resolve();
+      // What the guard has given up is still with the server, and its frame with us.
+      void atServer.then(leave);
+    }
+  };
+
+  /** Whether a cancelled request is a guarded call: it goes on, and nothing is told to the server. */
+  const isCancelled = async (
+    { message: { params } }: NotificationFrame,
+    request: IncomingMessage,
+  ): Promise<boolean> => {
+    const { requestId } = isMembers(params) ? params : {};
+    const scope = clients.scopeOf(request);
+    const meant = [...open].filter((call) => call.scope === scope && call.id === requestId);
+    const [call] = meant;
+    // Without sessions, two clients of one caller may have called alike: whose it is, nobody can tell.
+    if (meant.length === 1) call?.left.abort();
+    return (await Promise.all(meant.map(({ guarded }) => guarded.promise))).includes(true);
+  };
+
+  /**
+   * Ends a session. Its server would break off the calls in it: it hears of the end once those that
+   * are guarded have been recorded.
+   */
+  const endSession = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const scope = clients.scopeOf(request);
+    const session = sessionOf(request);
+    clients.ended(request);
+    const calls = [...open].filter((call) => session !== undefined && call.session === session);
+    for (const call of calls) if (call.scope === scope) call.left.abort();
+    const guarded = await Promise.all(calls.map((call) => call.guarded.promise));
+    if (!guarded.includes(true)) return pass(request, response);
+    response.writeHead(202).end();
+    await Promise.all(calls.map(({ done }) => done.promise));
+    const going = { ...outgoing(request), signal: AbortSignal.timeout(endMs) };
+    const ended = await target.send(going, "shared").catch(() => undefined);
+    ended?.resume();
   };
 
   const post = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const encoding = request.headers["content-encoding"] ?? "identity";
     if (encoding !== "identity") return refuse(response, 415, -32600, "Its body is encoded.");
+    if (!isUtf8(request)) return refuse(response, 415, -32600, "Its body is not said to be UTF-8.");
     const body = await bodyOf(request);
     if (body === undefined)
       return refuse(response, 413, -32600, `Its body is over ${bodyBytes} bytes.`);
@@ -184,23 +249,14 @@ export async function openHttp(gate: Gate, options: HttpOptions): Promise<HttpPr
         return void response.writeHead(400, [...jsonHead.headers]).end(refusalOf(frame).bytes);
       case "call":
         return take(frame, request, response);
-      case "response": {
-        const reply = frame.id === null ? undefined : asked.get(frame.id);
-        if (reply === undefined) return pass(request, response, body);
-        reply.resolve(frame);
+      case "response":
+        if (!questions.take(frame)) return pass(request, response, body);
         return void response.writeHead(202).end();
-      }
-      case "notification": {
-        if (frame.method === "notifications/cancelled") {
-          const { params } = frame.message;
-          const { requestId } = isMembers(params) ? params : {};
-          // A guarded call goes on, and what comes of it is recorded: nothing is told to the server.
-          if (await open.get(`${scopeOf(request)}/${typeof requestId}:${requestId}`)) {
-            return void response.writeHead(202).end();
-          }
+      case "notification":
+        if (frame.method === "notifications/cancelled" && (await isCancelled(frame, request))) {
+          return void response.writeHead(202).end();
         }
         return pass(request, response, body);
-      }
       case "request": {
         if (frame.method !== "initialize") return pass(request, response, body, { id: frame.id });
         const onHead = (from: IncomingMessage) => {
@@ -226,13 +282,16 @@ export async function openHttp(gate: Gate, options: HttpOptions): Promise<HttpPr
     if (!methods.includes(method))
       return refuse(response, 405, -32000, "Its method is unknown here.");
     if (method === "POST") return post(request, response);
-    if (method === "DELETE") clients.ended(request);
+    if (method === "DELETE") return endSession(request, response);
     return pass(request, response);
   };
 
   const server = createServer({ maxHeaderSize: headerBytes }, (request, response) => {
     response.on("error", () => undefined);
-    const done = handle(request, response).catch(() => void response.destroy());
+    const done = handle(request, response).catch((error: Error) => {
+      const why = `Nobody knows whether it was done: ${error.message}.`;
+      refuse(response, 500, -32603, why);
+    });
     work.add(done);
     void done.finally(() => work.delete(done));
   });
@@ -246,11 +305,12 @@ export async function openHttp(gate: Gate, options: HttpOptions): Promise<HttpPr
       isEnding = true;
       const closed = once(server, "close");
       server.close();
-      for (const reply of asked.values()) reply.reject(new Error("the proxy is ending"));
+      questions.end();
       // Streams that tell of changes never end by themselves; a call does.
       while (open.size > 0) await Promise.race(work);
       server.closeAllConnections();
       await Promise.all([closed, ...work]);
+      // What is still with the server was given up by the guard.
       target.close();
     },
   };
@@ -261,38 +321,4 @@ interface PassOptions {
   readonly isCall?: boolean;
   readonly id?: FrameId;
   readonly onHead?: (from: IncomingMessage) => void;
-}
-
-/** Copies a response byte for byte, no faster than it is read; looks at the messages of a stream. */
-async function copied(
-  from: IncomingMessage,
-  to: ServerResponse,
-  observe: (data: string) => void,
-): Promise<void> {
-  const write = async (bytes: Uint8Array) => {
-    if (to.destroyed || to.write(bytes)) return;
-    await drained(to);
-  };
-  if (typeOf(from) === "text/event-stream") {
-    for await (const { bytes, data } of eventsOf(from)) {
-      if (data !== undefined) observe(data);
-      await write(bytes);
-    }
-  } else {
-    for await (const chunk of from as AsyncIterable<Buffer>) await write(chunk);
-  }
-  to.end();
-}
-
-function refuse(
-  response: ServerResponse,
-  status: number,
-  code: number,
-  why: string,
-  id: FrameId | null = null,
-): void {
-  const says = /^No/.test(why) ? why : `Nothing was sent on. ${why}`;
-  const { bytes } = responseFrame(id, { error: { code, message: `safeagent: ${says}` } });
-  if (response.headersSent) response.destroy();
-  else response.writeHead(status, [...jsonHead.headers]).end(bytes);
 }

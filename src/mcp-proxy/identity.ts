@@ -37,7 +37,10 @@ export interface Identity {
   readonly digest: string;
 }
 
-/** @throws GuardError `invalid_request` where a call contradicts itself, or what names its effect is missing */
+/**
+ * @throws GuardError `invalid_request` where a call contradicts itself, or what names its effect is
+ * missing; `over_limit` where it waits for a decision and is too large to be shown
+ */
 export function identityOf(
   params: CallParams,
   treatment: Guarded,
@@ -52,6 +55,9 @@ export function identityOf(
   const whole = canonical(params.arguments);
   const digest = sha256(canonical(without(params.arguments, ignore)).text);
   const isWhole = whole.text.length <= limits.payloadChars && whole.nodes <= limits.jsonNodes;
+  if (!isWhole && treatment.policy !== undefined && treatment.policy.kind !== "immediate") {
+    throw unshowable();
+  }
   // A file that is written may be larger than what the guard keeps: its hash stands for it.
   const short = { argumentsSha256: digest, characters: whole.text.length };
   const kept = isWhole
@@ -95,6 +101,15 @@ function explicitKey(params: CallParams, keyArgument: string | undefined): strin
     throw wrongKey(`It must be a text of 1 to ${limits.idChars} characters.`);
   }
   return key;
+}
+
+/** Of what is too large only a hash is kept: nobody could be shown what would run. */
+function unshowable(): GuardError {
+  return new GuardError(
+    "over_limit",
+    `The call waits for a decision, and its arguments are over ${limits.payloadChars} characters or ${limits.jsonNodes} members: who decides could not see them.`,
+    { forModel: "Not executed: the arguments are too large for a call that must be approved." },
+  );
 }
 
 function wrongKey(facts: string): GuardError {

@@ -27,6 +27,8 @@ interface Wire {
 }
 
 const clientInfo = { name: "safeagent", version: "1" } as const;
+/** Milliseconds that a server has for an answer; its start may be the first of its package. */
+export const answerMs = 60_000;
 const legacy = "2025-11-25";
 const modern = "2026-07-28";
 
@@ -92,10 +94,11 @@ export async function introduceHttp(url: URL): Promise<Introduced> {
 
 /** As the revisions until 2025-11-25 have it, else as the later ones. */
 async function introduced(wire: Wire): Promise<Upstream> {
+  const ask = (method: string, params: unknown) => inTime(wire.ask(method, params));
   let envelope: Members | undefined;
   try {
     const params = { protocolVersion: legacy, capabilities: {}, clientInfo };
-    const { protocolVersion } = resultOf(await wire.ask("initialize", params), "initialize");
+    const { protocolVersion } = resultOf(await ask("initialize", params), "initialize");
     wire.agreed(typeof protocolVersion === "string" ? protocolVersion : legacy);
     await wire.tell("notifications/initialized");
   } catch (error) {
@@ -105,13 +108,24 @@ async function introduced(wire: Wire): Promise<Upstream> {
   }
   return {
     call: () => Promise.reject(new NotSent("tools are only looked at here")),
-    list: async (cursor) => readPage(await wire.ask("tools/list", listParams(cursor, envelope))),
+    list: async (cursor) => readPage(await ask("tools/list", listParams(cursor, envelope))),
   };
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const late = () => reject(new NotSent(`the server did not answer in ${answerMs / 1_000} s`));
+  const timer = setTimeout(late, answerMs);
+  answer.then(resolve, reject).finally(() => clearTimeout(timer));
+  return promise;
 }
 
 function stdioWire(child: Child): Wire {
   const sent = new Map<unknown, PromiseWithResolvers<ResponseFrame>>();
   const write = (bytes: Uint8Array) => void child.stdin.write(Buffer.concat([bytes, newline]));
+  const failed = (error: Error) => {
+    for (const { reject } of sent.values()) reject(error);
+  };
   const read = async () => {
     for await (const line of linesOf(child.stdout)) {
       if (line === tooLong) continue;
@@ -119,9 +133,9 @@ function stdioWire(child: Child): Wire {
       if (frame.kind === "response") sent.get(frame.id)?.resolve(frame);
     }
     await child.ended;
-    for (const { reject } of sent.values()) reject(new NotSent("the server has ended"));
+    failed(new NotSent("the server has ended"));
   };
-  void read().catch(() => undefined);
+  void read().catch(failed);
   return {
     ask(method, params) {
       if (!child.isThere()) return Promise.reject(new NotSent("the server has ended"));

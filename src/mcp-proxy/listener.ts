@@ -4,6 +4,10 @@ import { eventOf } from "./sse.ts";
 /** The client's side of a guarded call: it may leave, and nothing waits for it. */
 export interface Listener {
   isThere(): boolean;
+  /** A stream has begun: its answer has to be an event. */
+  hasBegun(): boolean;
+  /** Headers for a stream that has not begun. */
+  streamsWith(headers: readonly string[]): void;
   /** Sends an event, and the head of a stream before the first. */
   event(bytes: Uint8Array): void;
   /** Sends the answer: as an event where a stream has begun, else as the body. */
@@ -28,10 +32,8 @@ export const jsonHead: ListenerHead = {
   headers: ["Content-Type", "application/json"],
 };
 
-export function listenerAt(
-  response: ServerResponse,
-  streamHeaders: () => readonly string[],
-): Listener {
+export function listenerAt(response: ServerResponse, headers: readonly string[]): Listener {
+  let streamHeaders = headers;
   const isThere = () => !response.destroyed && !response.writableEnded;
   const write = (bytes: Uint8Array) => {
     response.write(bytes);
@@ -39,17 +41,21 @@ export function listenerAt(
   };
   return {
     isThere,
+    hasBegun: () => response.headersSent,
+    streamsWith(given) {
+      streamHeaders = given;
+    },
     event(bytes) {
       if (!isThere()) return;
-      if (!response.headersSent) response.writeHead(200, [...streamHeaders()]);
+      if (!response.headersSent) response.writeHead(200, [...streamHeaders]);
       write(bytes);
     },
-    end(body, { status, headers, event }) {
+    end(body, { status, headers: plain, event }) {
       if (!isThere()) return;
       if (response.headersSent) write(event ?? eventOf(body));
-      else if (event === undefined) response.writeHead(status, [...headers]).write(body);
+      else if (event === undefined) response.writeHead(status, [...plain]).write(body);
       else {
-        response.writeHead(200, [...streamHeaders()]);
+        response.writeHead(200, [...streamHeaders]);
         write(event);
       }
       response.end();

@@ -4,15 +4,25 @@ import type { ElicitAnswer, ToolInfo, ToolPage } from "./upstream.ts";
 
 /** Requests that the proxy makes itself, under names that neither side uses. */
 
+const ours = `safeagent:${randomUUID()}`;
+
 /** A request's name that no client and no server has given. */
-export const ownId = (): string => `safeagent:${randomUUID()}`;
+export const ownId = (): string => `${ours}:${randomUUID()}`;
+
+/** One that this proxy gave: its answer is nobody else's, however late. Another proxy's is not ours. */
+export function isOwnId(id: FrameId | null): boolean {
+  return typeof id === "string" && id.startsWith(`${ours}:`);
+}
+
+/** Milliseconds that a server has for one page of its tools. */
+export const listMs = 10_000;
 
 export function requestBytes(id: FrameId, method: string, params: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
 }
 
-export function notificationBytes(method: string): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ jsonrpc: "2.0", method }));
+export function notificationBytes(method: string, params?: Members): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ jsonrpc: "2.0", method, params }));
 }
 
 /** The parameters of a tools/list, on the behalf of a client that says this of itself in each request. */

@@ -17,28 +17,46 @@ export interface Canonical {
  */
 export function canonical(value: unknown): Canonical {
   let nodes = 0;
-  const write = (part: unknown, depth: number): string => {
+  /** The names on the way to what is written. */
+  const path: (string | number)[] = [];
+  const within = (name: string | number, part: unknown): string => {
+    path.push(name);
+    const text = write(part);
+    path.pop();
+    return text;
+  };
+  const write = (part: unknown): string => {
     nodes += 1;
-    if (depth > limits.jsonDepth) {
-      throw new GuardError("over_limit", "The arguments are nested too deep.");
+    if (path.length > limits.jsonDepth) {
+      throw new GuardError("over_limit", "The arguments are nested too deep.", {
+        forModel: `Not executed: the arguments are nested deeper than ${limits.jsonDepth} levels.`,
+      });
     }
-    if (Array.isArray(part)) return `[${part.map((item) => write(item, depth + 1)).join(",")}]`;
+    if (Array.isArray(part)) return `[${part.map((item, at) => within(at, item)).join(",")}]`;
     if (isMembers(part)) {
       const members = Object.keys(part)
         .sort(byCodeUnit)
-        .map((name) => `${write(name, depth)}:${write(part[name], depth + 1)}`);
+        .map((name) => `${write(name)}:${within(name, part[name])}`);
       return `{${members.join(",")}}`;
     }
     if (typeof part === "string" && !part.isWellFormed()) {
-      throw new GuardError("invalid_request", "The arguments hold half a character.");
+      throw unacceptable("is or holds half a character", path);
     }
     // Beyond these, other numbers in the text are the same number here: another effect, one name.
     if (typeof part === "number" && !isExact(part)) {
-      throw new GuardError("invalid_request", "The arguments hold a number beyond 2^53 - 1.");
+      throw unacceptable("is a number beyond 2^53 - 1, which a text can say", path);
     }
     return JSON.stringify(part === 0 ? 0 : part);
   };
-  return { text: write(value, 0), nodes };
+  return { text: write(value), nodes };
+}
+
+function unacceptable(why: string, path: readonly (string | number)[]): GuardError {
+  const steps = path.map((name) => `/${String(name).replaceAll("~", "~0").replaceAll("/", "~1")}`);
+  const at = `the argument at ${JSON.stringify(steps.join("").slice(0, 200).toWellFormed())}`;
+  return new GuardError("invalid_request", `What can't be told from others: ${at} ${why}.`, {
+    forModel: `Not executed: ${at} ${why}. Correct it and call again.`,
+  });
 }
 
 function isExact(number: number): boolean {

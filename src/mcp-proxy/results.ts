@@ -6,36 +6,31 @@ import {
   type ResponseFrame,
   responseFrame,
 } from "./frame.ts";
+import { keptOf, textOfKept, withExactNumbers } from "./kept-result.ts";
+import { type AnsweredCall, wasRefused } from "./refusals.ts";
 
-/** What a server's answer says of the effect, and how the guard's own answers look. */
+/** How the guard's own answers look, and what a server's answer says of the effect. */
 export type Reading =
   /** It happened; this is the receipt's value. */
-  | { readonly kind: "complete"; readonly result: Members }
+  | { readonly kind: "complete"; readonly value: Members }
   /** Not the end: the client is to send the call again with more. */
   | { readonly kind: "input_required"; readonly requestState: string | undefined }
   /** It certainly never came to the tool. */
-  | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "refused" }
   /** It ended with an error: nobody knows what it did before. */
   | { readonly kind: "failed"; readonly why: string };
-
-/**
- * Errors of the protocol itself, given before a tool is called: not JSON, no request, no such method,
- * wrong parameters or no such tool, a header that doesn't match, a capability that lacks, another
- * version; and -32042, which asks for a visit to a page before the same call is made again.
- */
-const beforeTheTool: ReadonlySet<unknown> = new Set([
-  -32700, -32600, -32601, -32602, -32020, -32021, -32022, -32042,
-]);
 
 /**
  * Only a complete result becomes a receipt. A task's handle is one: what was asked for is that the
  * task be started, and it was. A repeat gets the same handle and finds at the server what came of it.
  */
-export function readAnswer({ answer }: ResponseFrame): Reading {
+export function readAnswer(response: ResponseFrame, call: AnsweredCall): Reading {
+  const { answer } = response;
+  if (wasRefused(answer, call)) return { kind: "refused" };
   if ("error" in answer) {
     const code = isMembers(answer.error) ? answer.error.code : undefined;
     const why = `the server answered with error ${typeof code === "number" ? code : "unknown"}`;
-    return { kind: beforeTheTool.has(code) ? "refused" : "failed", why };
+    return { kind: "failed", why };
   }
   const { result } = answer;
   if (!isMembers(result)) return { kind: "failed", why: "the server's result is not an object" };
@@ -51,7 +46,7 @@ export function readAnswer({ answer }: ResponseFrame): Reading {
   }
   if (isError !== false)
     return { kind: "failed", why: "the tool answered with an error (isError)" };
-  return { kind: "complete", result };
+  return { kind: "complete", value: keptOf(response, result) };
 }
 
 /** What the guard adds to a result's `_meta`: the same names as the adapter for MCP servers uses. */
@@ -62,6 +57,8 @@ export const marks = {
   settlement: "dev.safeagent/settlement",
   /** What held the call, where there is no result: `{ held, effect, caseId }`. */
   held: "dev.safeagent/held",
+  /** The command with which a person approves it. Not in the text: a model with a shell would run it. */
+  approve: "dev.safeagent/approve",
 } as const;
 
 /** How an answer must look for who reads it. */
@@ -85,9 +82,16 @@ export function ownResult(reader: Reader, result: Members): ResponseFrame {
 /**
  * The first call's result for another one: `content` and `structuredContent` as they were, since a
  * tool's output may have a schema.
+ *
+ * @param live the server's answer, where this process still has it: it stands for a result too large to keep
  */
-export function replayOf(reader: Reader, { receipt }: SettledOutcome<unknown>): ResponseFrame {
-  const { value, settlementId } = receipt;
+export function replayOf(
+  reader: Reader,
+  { receipt }: SettledOutcome<unknown>,
+  live: ResponseFrame | undefined,
+): ResponseFrame {
+  const { settlementId } = receipt;
+  const value = receipt.value === undefined ? resultIn(live) : exactly(receipt.value);
   const added = { [marks.replayed]: true, [marks.settlement]: settlementId };
   if (value === undefined) {
     // A person said that it happened, or the result was too large to keep. An error to a program, so
@@ -105,6 +109,18 @@ export function replayOf(reader: Reader, { receipt }: SettledOutcome<unknown>): 
   return ownResult(reader, { content, ...structured, _meta: added });
 }
 
+function resultIn(live: ResponseFrame | undefined): unknown {
+  if (live === undefined || "error" in live.answer) return undefined;
+  const { result } = live.answer;
+  return isMembers(result) ? exactly(keptOf(live, result)) : undefined;
+}
+
+/** As the server wrote it, where its numbers are no numbers of JavaScript. */
+function exactly(value: unknown): unknown {
+  const text = textOfKept(value);
+  return text === undefined ? value : withExactNumbers(text);
+}
+
 function isTask(value: Members): boolean {
   return value.resultType === "task" || isMembers(value.task);
 }
@@ -113,12 +129,13 @@ function isTask(value: Members): boolean {
 export function heldReply(
   reader: Reader,
   held: HeldOutcome | GuardError,
-  more = "",
+  more: { readonly text?: string; readonly _meta?: Members } = {},
 ): ResponseFrame {
+  const { text, _meta } = more;
   return ownResult(reader, {
-    content: [textBlock(more === "" ? held.forModel : `${held.forModel} ${more}`)],
+    content: [textBlock(text === undefined ? held.forModel : `${held.forModel} ${text}`)],
     isError: true,
-    _meta: marksOf(held),
+    _meta: { ...marksOf(held), ..._meta },
   });
 }
 
@@ -150,6 +167,13 @@ export function brokenReply(reader: Reader): ResponseFrame {
   const text =
     "Not known whether this ran: the guard before this tool failed. Do not call it again; say that it is not known.";
   return ownResult(reader, { content: [textBlock(text)], isError: true });
+}
+
+/** What held a call, as its answer says. */
+export function heldIn({ answer }: ResponseFrame): unknown {
+  const { _meta } = "result" in answer && isMembers(answer.result) ? answer.result : {};
+  const held = isMembers(_meta) ? _meta[marks.held] : undefined;
+  return isMembers(held) ? held.held : undefined;
 }
 
 function marksOf(told: HeldOutcome | GuardError): Members {

@@ -73,8 +73,9 @@ function ownFault(schema: Schema, part: unknown): string | undefined {
     if (length < minLength) return "must not be empty";
     if (length > maxLength) return `must have at most ${maxLength} characters`;
     if (pattern !== undefined && !new RegExp(pattern, "u").test(part)) {
-      return pattern.startsWith("^(?:/")
-        ? 'must be a JSON pointer, such as "/orderId"'
+      if (pattern.startsWith("^(?:/")) return 'must be a JSON pointer, such as "/orderId"';
+      return pattern.startsWith("^[A-Za-z")
+        ? 'must be a header\'s name, such as "X-Tenant"'
         : "must be printable characters, not all of them blank";
     }
   }

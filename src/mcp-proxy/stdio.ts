@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import { type Ended, startChild } from "./child.ts";
+import { createClientQuestions } from "./client-questions.ts";
 import {
   type Declared,
   declaredAtStart,
@@ -11,20 +12,26 @@ import {
   type CallFrame,
   type FrameId,
   isMembers,
+  likelyAnswered,
   type NotificationFrame,
   type ResponseFrame,
   readFrame,
   refusalOf,
   responseFrame,
+  type UnreadableFrame,
 } from "./frame.ts";
 import type { Gate } from "./gate.ts";
-import { type LineWriter, lineBytes, linesOf, lineWriter, tooLong } from "./lines.ts";
-import { listParams, ownId, readElicitAnswer, readPage, requestBytes } from "./own-request.ts";
+import { lineBytes, linesOf, lineWriter, tooLong } from "./lines.ts";
+import { isOwnId, listMs, listParams, ownId, readPage, requestBytes } from "./own-request.ts";
+import { createRoom } from "./room.ts";
 import { type Client, NotSent, type Upstream, UpstreamLost } from "./upstream.ts";
 
 /** Guards a server that is a process: newline-delimited JSON over stdin and stdout. */
 export interface StdioProxy {
-  /** Resolves when the server has ended, and all that came of its calls is recorded and said. */
+  /**
+   * Resolves when the server has ended, and all that came of its calls is recorded and said. Rejects
+   * where the proxy itself has failed, once the server has ended.
+   */
   readonly ended: Promise<Ended>;
   /** A signal to the proxy: the server gets it once no guarded call is open; with the second one at once. */
   signal(name: NodeJS.Signals): void;
@@ -38,14 +45,17 @@ export interface StdioOptions {
   readonly output: Writable;
 }
 
-/** Calls that may be open at a time; a client that makes more is told to wait. */
-export const openCalls = 1_000;
+/** Ids that are remembered of requests which nobody guards; the oldest is forgotten first. */
+const passedIds = 10_000;
 
 /** A call of the client that the gate has not answered yet. */
 interface OpenCall {
   /** Resolves when it is known whether it is guarded. */
   readonly guarded: PromiseWithResolvers<boolean>;
-  isCancelled: boolean;
+  /** Aborted once the client has cancelled it. */
+  readonly left: AbortController;
+  /** Resolves when the server owes nothing for it any more. */
+  atServer: Promise<unknown>;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -58,9 +68,15 @@ export async function openStdio(gate: Gate, options: StdioOptions): Promise<Stdi
   const toClient = lineWriter(options.output);
 
   const open = new Map<FrameId, OpenCall>();
-  /** Guarded calls that the server has, and requests of our own to either side. */
+  /**
+   * Guarded calls that the server has, and requests of our own. One that the guard has given up
+   * stays: its answer is no other's.
+   */
   const sent = new Map<FrameId, Reply>();
-  const asked = new Map<FrameId, Reply>();
+  /** Requests that went past the guard, and that the server has not answered. */
+  const passed = new Set<FrameId>();
+  const questions = createClientQuestions();
+  const room = createRoom();
   /** What the server has asked the client. */
   const owed = new Set<FrameId>();
   let isClientThere = true;
@@ -68,66 +84,84 @@ export async function openStdio(gate: Gate, options: StdioOptions): Promise<Stdi
   /** The end has begun: nothing new is taken, and nobody is asked any more. */
   let isOver = false;
 
-  /** A request of our own. */
-  const ask = async (
-    of: Map<FrameId, Reply>,
-    write: LineWriter,
-    method: string,
-    params: unknown,
-  ): Promise<ResponseFrame> => {
-    const id = ownId();
-    const reply = Promise.withResolvers<ResponseFrame>();
-    of.set(id, reply);
-    await write(requestBytes(id, method, params));
-    return reply.promise;
+  const upstreamOf = (call: CallFrame, opened: OpenCall): Upstream => {
+    const envelope = envelopeOf(call.params._meta);
+    return {
+      call(frame) {
+        if (!child.isThere()) return Promise.reject(new NotSent("the server has ended"));
+        opened.guarded.resolve(true);
+        const reply = Promise.withResolvers<ResponseFrame>();
+        sent.set(frame.id, reply);
+        opened.atServer = reply.promise.catch(() => undefined);
+        void toServer(frame.bytes);
+        return reply.promise;
+      },
+      async list(cursor) {
+        if (!child.isThere()) throw new NotSent("the server has ended");
+        const id = ownId();
+        const reply = Promise.withResolvers<ResponseFrame>();
+        const late = setTimeout(() => reply.reject(new UpstreamLost("the list is late")), listMs);
+        sent.set(id, reply);
+        try {
+          void toServer(requestBytes(id, "tools/list", listParams(cursor, envelope)));
+          return readPage(await reply.promise);
+        } finally {
+          clearTimeout(late);
+          sent.delete(id);
+        }
+      },
+    };
   };
 
-  const upstreamOf = (call: CallFrame | undefined, opened?: OpenCall): Upstream => ({
-    call(frame) {
-      if (!child.isThere()) return Promise.reject(new NotSent("the server has ended"));
-      opened?.guarded.resolve(true);
-      const reply = Promise.withResolvers<ResponseFrame>();
-      sent.set(frame.id, reply);
-      void toServer(frame.bytes);
-      return reply.promise;
-    },
-    async list(cursor) {
-      if (!child.isThere()) throw new NotSent("the server has ended");
-      const envelope = call === undefined ? undefined : envelopeOf(call.params._meta);
-      return readPage(await ask(sent, toServer, "tools/list", listParams(cursor, envelope)));
-    },
-  });
-
-  const clientOf = (call: CallFrame): Client => {
+  const clientOf = (call: CallFrame, left: AbortSignal): Client => {
     const inCall = declaredInCall(call);
-    if (inCall !== undefined) return { principal: undefined, ...inCall };
-    const elicit = async (params: unknown) => {
-      if (isOver) throw new Error("the proxy is ending");
-      return readElicitAnswer(await ask(asked, toClient, "elicitation/create", params));
-    };
-    return { principal: undefined, ...declared, elicit };
+    if (inCall !== undefined) return { principal: undefined, ...inCall, left };
+    const elicit: Client["elicit"] = (params, signal) =>
+      questions.ask(params, toClient, signal === undefined ? [left] : [left, signal]);
+    return { principal: undefined, ...declared, left, elicit };
   };
 
   const refusal = (id: FrameId): string | undefined => {
     if (isOver) return "The proxy is ending.";
-    if (open.has(id)) return "Its id is in use.";
-    return open.size >= openCalls ? "Too many calls are open." : undefined;
+    const isUsed = open.has(id) || sent.has(id) || passed.has(id);
+    return isUsed ? "Its id is in use." : undefined;
+  };
+
+  /** Sends a request past the guard. */
+  const pass = (id: FrameId, bytes: Uint8Array): Promise<void> => {
+    passed.add(id);
+    const [oldest] = passed;
+    if (passed.size > passedIds && oldest !== undefined) passed.delete(oldest);
+    return toServer(bytes);
   };
 
   const take = async (frame: CallFrame): Promise<void> => {
     const why = refusal(frame.id);
     if (why !== undefined) return toClient(refused(frame.id, why));
-    const guarded = Promise.withResolvers<boolean>();
-    const done = Promise.withResolvers<void>();
-    const call: OpenCall = { guarded, done, isCancelled: false };
+    const leave = room.take(frame.bytes.length);
+    if (leave === undefined) return toClient(refused(frame.id, "Too many calls are open."));
+    const call: OpenCall = {
+      guarded: Promise.withResolvers<boolean>(),
+      left: new AbortController(),
+      atServer: Promise.resolve(),
+      done: Promise.withResolvers<void>(),
+    };
     open.set(frame.id, call);
-    const answer = await gate.call(frame, upstreamOf(frame, call), clientOf(frame));
-    open.delete(frame.id);
-    guarded.resolve(answer !== undefined);
-    if (answer === undefined) await toServer(frame.bytes);
-    // Who has cancelled a request awaits no answer.
-    else if (!call.isCancelled) await toClient(answer.bytes);
-    done.resolve();
+    const { guarded, left, done } = call;
+    try {
+      const answer = await gate.call(frame, upstreamOf(frame, call), clientOf(frame, left.signal));
+      open.delete(frame.id);
+      guarded.resolve(answer !== undefined);
+      if (answer === undefined) await pass(frame.id, frame.bytes);
+      // Who has cancelled a request awaits no answer.
+      else if (!left.signal.aborted) await toClient(answer.bytes);
+    } finally {
+      open.delete(frame.id);
+      guarded.resolve(true);
+      done.resolve();
+      // What the guard has given up is still with the server, and its frame with us.
+      void call.atServer.then(leave);
+    }
   };
 
   /** A guarded call that is cancelled goes on, and what comes of it is recorded: nothing is told to the server. */
@@ -136,32 +170,37 @@ export async function openStdio(gate: Gate, options: StdioOptions): Promise<Stdi
     const { requestId } = isMembers(params) ? params : {};
     const call = open.get(requestId as FrameId);
     if (call !== undefined) {
-      call.isCancelled = true;
+      call.left.abort();
       if (await call.guarded.promise) return;
     }
     await toServer(frame.bytes);
   };
 
   const fromClient = async (line: Uint8Array): Promise<void> => {
+    if (isCut(line)) return toClient(refused(null, "It has a line end in it."));
     const frame = readFrame(line);
     switch (frame.kind) {
       case "call":
         // Not awaited: the answer to a question of ours may be in the next line.
-        void take(frame);
+        take(frame).catch(fail);
         return;
       case "unreadable":
         return isBlank(line) ? undefined : toClient(refusalOf(frame).bytes);
       case "response":
-        if (answered(asked, frame)) return;
+        if (questions.take(frame)) return;
         if (frame.id !== null) owed.delete(frame.id);
         return toServer(frame.bytes);
       case "notification":
         if (frame.method !== "notifications/cancelled") return toServer(frame.bytes);
-        void cancel(frame);
+        cancel(frame).catch(fail);
         return;
       case "request":
+        // Its answer would be taken for the call's.
+        if (open.has(frame.id) || sent.has(frame.id)) {
+          return toClient(refused(frame.id, "Its id is in use."));
+        }
         if (frame.method === "initialize") declared = declaredAtStart(frame);
-        return toServer(frame.bytes);
+        return pass(frame.id, frame.bytes);
     }
   };
 
@@ -169,12 +208,14 @@ export async function openStdio(gate: Gate, options: StdioOptions): Promise<Stdi
     const frame = readFrame(line);
     switch (frame.kind) {
       case "response":
-        return answered(sent, frame) ? undefined : toClient(line);
+        if (answered(sent, frame) || isOwnId(frame.id)) return;
+        if (frame.id !== null) passed.delete(frame.id);
+        return toClient(line);
       case "notification":
         if (frame.method === "notifications/tools/list_changed") gate.toolsChanged();
         return toClient(line);
       case "unreadable":
-        return failed(sent, line) ? undefined : toClient(line);
+        return failed(sent, frame) ? undefined : toClient(line);
       case "call":
       case "request":
         if (!isClientThere) return toServer(unanswered(frame.id));
@@ -183,27 +224,37 @@ export async function openStdio(gate: Gate, options: StdioOptions): Promise<Stdi
     }
   };
 
-  const end = (why: Error) => {
+  const end = () => {
     isOver = true;
-    rejectAll(asked, why);
+    questions.end();
   };
 
   const settled = () => Promise.all(Array.from(open.values(), ({ done }) => done.promise));
 
+  const failures: unknown[] = [];
+  /** A defect of ours. What is open is in doubt, and the server has to end: nobody reads it any more. */
+  const fail = (error: unknown) => {
+    failures.push(error);
+    rejectAll(sent, new UpstreamLost("the proxy has failed"));
+    end();
+    child.end();
+  };
+
   const readClient = async (): Promise<void> => {
-    try {
-      for await (const line of linesOf(options.input)) {
-        if (line === tooLong) await toClient(refused(null, "The line is too long."));
-        else await fromClient(line);
-      }
-    } finally {
-      isClientThere = false;
-      end(new Error("the client has gone"));
-      // A tool that waits for its user would never end.
-      for (const id of owed) void toServer(unanswered(id));
-      await settled();
-      child.end();
+    for await (const line of linesOf(options.input)) {
+      if (line === tooLong) await toClient(refused(null, "The line is too long."));
+      else await fromClient(line).catch(fail);
+      if (failures.length > 0) return;
     }
+  };
+
+  const clientGone = async (): Promise<void> => {
+    isClientThere = false;
+    end();
+    // A tool that waits for its user would never end.
+    for (const id of owed) void toServer(unanswered(id));
+    await settled();
+    child.end();
   };
 
   const readServer = async (): Promise<void> => {
@@ -215,16 +266,18 @@ export async function openStdio(gate: Gate, options: StdioOptions): Promise<Stdi
   };
 
   // A client that is gone ends with an error where its end was torn off; it is gone either way.
-  void readClient().catch(() => undefined);
-  const read = readServer();
+  void readClient().then(clientGone, clientGone);
+  const read = readServer().catch(fail);
 
   const finish = async (): Promise<Ended> => {
-    const [how] = await Promise.all([child.ended, read.catch(() => undefined)]);
+    const [how] = await Promise.all([child.ended, read]);
     rejectAll(sent, new UpstreamLost("the server has ended"));
-    end(new Error("the server has ended"));
+    end();
     await settled();
     options.input.destroy();
-    return how;
+    const [cause] = failures;
+    if (cause === undefined) return how;
+    throw new Error(`safeagent mcp has failed: ${(cause as Error).message}`, { cause });
   };
 
   let signals = 0;
@@ -232,7 +285,7 @@ export async function openStdio(gate: Gate, options: StdioOptions): Promise<Stdi
     ended: finish(),
     signal(name) {
       signals += 1;
-      end(new Error("the proxy is ending"));
+      end();
       if (signals > 1) child.signal(name);
       else void settled().then(() => child.signal(name));
     },
@@ -248,22 +301,13 @@ function answered(of: Map<FrameId, Reply>, frame: ResponseFrame): boolean {
 }
 
 /** An answer that can't be read for certain is none: what it answers is in doubt. */
-function failed(of: Map<FrameId, Reply>, line: Uint8Array): boolean {
-  const id = likelyId(line);
+function failed(of: Map<FrameId, Reply>, frame: UnreadableFrame): boolean {
+  const id = likelyAnswered(frame);
   const reply = id === undefined ? undefined : of.get(id);
   if (id === undefined || reply === undefined) return false;
   of.delete(id);
   reply.reject(new UpstreamLost("the server's answer can't be read"));
   return true;
-}
-
-function likelyId(line: Uint8Array): FrameId | undefined {
-  try {
-    const { id, method } = JSON.parse(Buffer.from(line).toString()) as Record<string, unknown>;
-    return method === undefined ? (id as FrameId) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function rejectAll(of: Map<FrameId, Reply>, why: Error): void {
@@ -279,6 +323,12 @@ function unanswered(id: FrameId): Uint8Array {
 function refused(id: FrameId | null, why: string): Uint8Array {
   const message = `safeagent sent nothing on. ${why}`;
   return responseFrame(id, { error: { code: -32600, message } }).bytes;
+}
+
+/** Where the line ends for some (Python, Node's readline): what follows would be a frame of its own. */
+function isCut(line: Uint8Array): boolean {
+  const at = line.indexOf(13);
+  return at >= 0 && at < line.length - 1;
 }
 
 function isBlank(line: Uint8Array): boolean {

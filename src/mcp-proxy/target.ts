@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import http from "node:http";
 import https from "node:https";
 import { isLoopback } from "./hosts.ts";
@@ -10,6 +11,9 @@ export interface Target {
   readonly url: URL;
   /** A request with a connection of its own can't meet one that the server has just given up. */
   send(request: Outgoing, connection: "shared" | "own"): Promise<http.IncomingMessage>;
+  /** Aborted by `close`. */
+  readonly closed: AbortSignal;
+  /** Hangs up on the server, whatever it still owes. */
   close(): void;
 }
 
@@ -20,16 +24,22 @@ export interface Outgoing {
   /** Names and values in turn, as Node has them. */
   readonly headers: readonly string[];
   readonly body?: Uint8Array | undefined;
-  /** Ends the request; without it nothing does. */
+  /** Ends the request; without it only the target's end does. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export function targetAt(url: URL): Target {
   const { Agent, request } = url.protocol === "https:" ? https : http;
   const shared = new Agent({ keepAlive: true });
+  const over = new AbortController();
+  const closed = over.signal;
+  // Each request listens to it.
+  setMaxListeners(0, closed);
 
   const once = (outgoing: Outgoing, connection: "shared" | "own") => {
-    const { method, path, headers, body, signal } = outgoing;
+    const { method, path, headers, body } = outgoing;
+    const signal =
+      outgoing.signal === undefined ? closed : AbortSignal.any([outgoing.signal, closed]);
     const done = Promise.withResolvers<http.IncomingMessage>();
     const length = body === undefined ? [] : ["content-length", String(body.length)];
     const sent = request(new URL(url.origin), {
@@ -38,7 +48,7 @@ export function targetAt(url: URL): Target {
       // Node takes a list as it is; its types know an object only.
       headers: [...headers, ...length] as never,
       agent: connection === "shared" ? shared : false,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
     let isConnected = false;
     sent.on("socket", (socket) => {
@@ -62,7 +72,9 @@ export function targetAt(url: URL): Target {
 
   return {
     url,
+    closed,
     async send(outgoing, connection) {
+      if (closed.aborted) throw new NotSent("the proxy has ended");
       const first = once(outgoing, connection);
       try {
         return await first.response;
@@ -73,7 +85,10 @@ export function targetAt(url: URL): Target {
         return once(outgoing, "own").response;
       }
     },
-    close: () => shared.destroy(),
+    close() {
+      over.abort();
+      shared.destroy();
+    },
   };
 }
 
@@ -150,6 +165,18 @@ export async function bodyOf(
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/**
+ * Whether a body is read as UTF-8 by who looks at its type: in another charset the same bytes could
+ * be another message.
+ */
+export function isUtf8(message: http.IncomingMessage): boolean {
+  const types = pairsOf(message.rawHeaders).filter(([name]) => /^content-type$/i.test(name));
+  return types
+    .flatMap(([, value]) => value.split(/[;,]/))
+    .filter((parameter) => /charset/i.test(parameter))
+    .every((parameter) => /^\s*charset\s*=\s*("?)utf-?8\1\s*$/i.test(parameter));
 }
 
 /** The media type alone. */

@@ -11,6 +11,8 @@ export interface Tools {
 export interface ToolsOptions {
   /** Milliseconds, from any start. */
   readonly monotonicMs: () => number;
+  /** Is told each list that came. */
+  readonly onListed?: (tools: ReadonlyMap<string, ToolInfo>) => void;
 }
 
 /** A list that never ends is none. */
@@ -26,26 +28,36 @@ interface Listed {
   readonly sinceMs: number;
 }
 
-export function createTools({ monotonicMs }: ToolsOptions): Tools {
+export function createTools({ monotonicMs, onListed }: ToolsOptions): Tools {
   const known = new Map<string | undefined, Listed>();
 
-  const all: Tools["all"] = (upstream, { principal }) => {
+  const remembered = (principal: string | undefined): Listed | undefined => {
     const before = known.get(principal);
-    if (before !== undefined && monotonicMs() - before.sinceMs < freshMs) return before.tools;
+    return before !== undefined && monotonicMs() - before.sinceMs < freshMs ? before : undefined;
+  };
+
+  const list = (upstream: Upstream, principal: string | undefined): Listed => {
     const listed = { tools: inTime(listAll(upstream)), sinceMs: monotonicMs() };
     known.delete(principal);
     known.set(principal, listed);
     const [oldest] = known.keys();
     if (known.size > principalsMost) known.delete(oldest);
-    listed.tools.catch(() => {
+    listed.tools.then(onListed, (error: unknown) => {
+      // Where no list came in time, the next calls don't wait for one again.
+      if (error instanceof TooLate) return;
       if (known.get(principal) === listed) known.delete(principal);
     });
-    return listed.tools;
+    return listed;
   };
 
   return {
-    all,
-    find: async (tool, upstream, client) => (await all(upstream, client)).get(tool),
+    all: (upstream, { principal }) => (remembered(principal) ?? list(upstream, principal)).tools,
+    async find(tool, upstream, { principal }) {
+      const before = remembered(principal);
+      const found = (await before?.tools)?.get(tool);
+      // Not in a list of a while ago: it may be new, and that nobody has it needs a list of now.
+      return found ?? (await list(upstream, principal).tools).get(tool);
+    },
     drop(principal) {
       if (principal === undefined) known.clear();
       else known.delete(principal);
@@ -68,9 +80,13 @@ async function listAll(upstream: Upstream): Promise<ReadonlyMap<string, ToolInfo
   throw new UpstreamLost("The list of tools does not end.");
 }
 
+class TooLate extends Error {
+  override readonly name = "TooLate";
+}
+
 function inTime<T>(promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const over = () => reject(new UpstreamLost("The list of tools did not come in time."));
+    const over = () => reject(new TooLate("The list of tools did not come in time."));
     const timer = setTimeout(over, listMs);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });

@@ -17,10 +17,12 @@ export interface Guarded {
   /** Milliseconds after a settlement until an equal call without a key is a new effect; null: never. */
   readonly windowMs: number | null;
   readonly policy: Policy | undefined;
+  /** Its server has no such tool: it listed its tools for this call, and this was none of them. */
+  readonly isUnlisted: boolean;
 }
 
 /** What is known of a tool. */
-export type Known = ToolInfo | "unlisted" | "list failed";
+export type Known = ToolInfo | "unlisted" | "list failed" | "not asked";
 
 export function ruleFor(config: ProxyConfig, tool: string): ToolRule {
   return config.tools.get(tool) ?? config.others;
@@ -59,6 +61,7 @@ export function treatmentOf(config: ProxyConfig, tool: string, known: Known): Tr
     // changed since (write a, write b, write a), and an old result would hide that.
     windowMs: rule.windowMs === undefined ? (effect === "idempotent" ? 0 : null) : rule.windowMs,
     policy: rule.policy,
+    isUnlisted: known === "unlisted",
   };
 }
 

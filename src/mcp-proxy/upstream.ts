@@ -38,8 +38,16 @@ export interface Client {
   readonly protocolVersion: string | undefined;
   /** It declared elicitation by form. */
   readonly elicits: boolean;
-  /** Legacy eras: sends elicitation/create to the client while the call waits; absent where it can't. */
-  readonly elicit?: (params: unknown) => Promise<ElicitAnswer>;
+  /**
+   * Aborted once nobody waits for the answer any more: the call was cancelled, or its client went
+   * away. What is not sent on yet has no reason to be.
+   */
+  readonly left?: AbortSignal;
+  /**
+   * Legacy eras: sends elicitation/create to the client while the call waits; absent where it can't.
+   * Rejects with `Withdrawn`, after it told the client so, once the call is left or `signal` aborts.
+   */
+  readonly elicit?: (params: unknown, signal?: AbortSignal) => Promise<ElicitAnswer>;
 }
 
 export interface ElicitAnswer {
@@ -55,4 +63,9 @@ export class UpstreamLost extends Error {
 /** The upstream certainly never got it. */
 export class NotSent extends Error {
   override readonly name = "NotSent";
+}
+
+/** The question was taken back before anybody answered it: an answer that still comes is none. */
+export class Withdrawn extends Error {
+  override readonly name = "Withdrawn";
 }

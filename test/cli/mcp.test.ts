@@ -1,8 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createGuard } from "../../src/index.ts";
@@ -32,7 +35,11 @@ afterEach(async () => {
 
 /** Starts a program in the test's folder; it ends with the test. */
 function start(...args: string[]) {
-  const child = spawn(process.execPath, args, { cwd: folder.path, stdio: "pipe" });
+  return startIn(folder.path, ...args);
+}
+
+function startIn(cwd: string, ...args: string[]) {
+  const child = spawn(process.execPath, args, { cwd, stdio: "pipe" });
   started.push(child);
   const ended = once(child, "exit") as Promise<[number | null, string | null]>;
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -93,6 +100,28 @@ describe("safeagent mcp -- COMMAND", () => {
     expect(readFileSync(join(folder.path, "two"), "utf8")).toMatch(/^pay A1 /);
   });
 
+  test("the same command in another folder is another server, unless both are given one name", async () => {
+    const store = join(folder.path, "s.db");
+    const ledger = join(folder.path, "ledger");
+    const ask = async (place: string, ...more: string[]) => {
+      const cwd = join(folder.path, place);
+      mkdirSync(cwd, { recursive: true });
+      const args = ["mcp", "--store", store, ...more, "--", ...fixture(ledger)];
+      const { send, next, child, ended } = startIn(cwd, main, ...args);
+      send(initialize);
+      await next();
+      send(call(1, "pay", "A1"));
+      const said: string = JSON.parse(await next()).result.content[0].text;
+      child.stdin.end();
+      await ended;
+      return said;
+    };
+    expect(await ask("staging")).not.toBe(await ask("prod"));
+    const named = ["--server", "shop"];
+    expect(await ask("staging", ...named)).toBe(await ask("prod", ...named));
+    expect(readFileSync(ledger, "utf8").trim().split("\n")).toHaveLength(3);
+  });
+
   test("reads safeagent.config.json where it is there, and says how to approve", async () => {
     const config = {
       server: "shop",
@@ -107,10 +136,13 @@ describe("safeagent mcp -- COMMAND", () => {
     const { result } = JSON.parse(await next());
     expect(result.isError).toBe(true);
     const store = join(folder.path, "s.db");
+    const command: string = result._meta["dev.safeagent/approve"];
     const [, caseId = ""] =
-      /safeagent approve --store \S+\/s\.db --namespace n1 -- ([^\s"\\]+)/.exec(
-        JSON.stringify(result),
-      ) ?? [];
+      /^safeagent approve --store \S+\/s\.db --namespace n1 -- (\S+)$/.exec(command) ?? [];
+    // The person who runs the proxy reads it, too; a model is told to ask.
+    const [told = ""] = await once(child.stderr.setEncoding("utf8"), "data");
+    expect(told).toContain(command);
+    expect(result.content[0].text).not.toContain("safeagent approve");
     expect(caseId).toContain("shop/pay");
     const guard = createGuard({ store, namespace: "n1", actor: "ana" });
     await guard.approve(caseId, { actor: "ana" });
@@ -140,7 +172,7 @@ describe("safeagent mcp -- COMMAND", () => {
   test("passes the server's stderr through", async () => {
     const { child } = start(main, "mcp", "--", process.execPath, "-e", "console.error('from it')");
     let said = "";
-    for await (const text of child.stderr.setEncoding("utf8")) said += text;
+    for await (const piece of child.stderr.setEncoding("utf8")) said += piece;
     expect(said).toBe("from it\n");
   });
 
@@ -173,8 +205,8 @@ describe("safeagent mcp --url", () => {
     const args = ["mcp", "--url", `${url}?key=secret`, "--listen", "127.0.0.1:0"];
     const { child, ended } = start(main, ...args);
     let said = "";
-    for await (const text of child.stderr.setEncoding("utf8")) {
-      said += text;
+    for await (const piece of child.stderr.setEncoding("utf8")) {
+      said += piece;
       if (said.includes("\n")) break;
     }
     const [, at = ""] = /^safeagent: guards (?:\S+) at (http:\S+)\n$/.exec(said) ?? [];
@@ -184,13 +216,45 @@ describe("safeagent mcp --url", () => {
     expect(await ended).toEqual([143, null]);
   });
 
+  test("tells callers apart by the headers that the config names, and names the server as it is told to", async () => {
+    const calls: unknown[] = [];
+    const server = createServer(async (request, response) => {
+      const { id, method, params } = JSON.parse(await text(request));
+      if (method === "tools/call") calls.push(params.arguments.order);
+      const result = method === "tools/list" ? { tools: [{ name: "pay" }] } : { content: [] };
+      response.writeHead(200, { "Content-Type": "application/json" });
+      response.end(JSON.stringify({ jsonrpc: "2.0", id, result }));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const config = join(folder.path, "config.json");
+    writeFileSync(config, JSON.stringify({ principalHeaders: ["X-Tenant"] }));
+    const args = ["--config", config, "--listen", "127.0.0.1:0", "--server", "shop"];
+    const { child } = start(main, "mcp", "--url", `http://127.0.0.1:${port}/mcp`, ...args);
+    const [line = ""] = await once(child.stderr.setEncoding("utf8"), "data");
+    const [, at = ""] = / at (http:\S+)\n$/.exec(line) ?? [];
+    for (const tenant of ["a", "b", "a"]) {
+      const answer = await fetch(at, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Tenant": tenant },
+        body: JSON.stringify(call(1, "pay", "A1")),
+      });
+      expect(await answer.json()).toMatchObject({ id: 1, result: { content: [] } });
+    }
+    expect(calls).toEqual(["A1", "A1"]);
+    await using guard = createGuard({ store: join(folder.path, "safeagent.db") });
+    const { items } = await guard.list();
+    expect(items.map(({ caseId }) => caseId.split("/")[2])).toEqual(["shop", "shop"]);
+    server.close();
+  });
+
   test.each(["v1", "v2"])(
     "--explain asks a server of the SDK %s and makes no store",
     async (version) => {
       const url = await listening(version);
       const { child, ended } = start(main, "mcp", "--explain", "--url", url);
       let said = "";
-      for await (const text of child.stdout.setEncoding("utf8")) said += text;
+      for await (const piece of child.stdout.setEncoding("utf8")) said += piece;
       expect(await ended).toEqual([0, null]);
       expect(said).toMatch(/^look\n {2}not guarded/);
       expect(said).toMatch(/\n5 of 6 tools guarded\n$/);
@@ -226,6 +290,7 @@ describe("refused", () => {
       2,
       "HOST:PORT",
     ],
+    ["a server of no name", ["--server", " ", "--", "node"], 2, "1 to 255 printable characters"],
     ["a lease of nothing", ["--lease", "0", "--", "node"], 2, "whole number of seconds"],
     ["a config that isn't there", ["--config", "/no/such.json", "--", "node"], 2, "can't be read"],
     [

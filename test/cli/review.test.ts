@@ -76,7 +76,9 @@ describe("safeagent approve", () => {
     const { store, ask } = await waiting();
     const ran = await safeagent(["approve", ...args(store, "--by", "ana")]);
     expect(ran.code).toBe(2);
-    expect(ran.stderr).toContain("--yes");
+    // Whoever can't see it isn't told how to do without seeing it.
+    expect(ran.stderr).toContain("in a terminal");
+    expect(ran.stderr).not.toContain("--yes");
     expect((await ask()).status).toBe("pending");
   });
 
@@ -91,10 +93,12 @@ describe("safeagent approve", () => {
   });
 
   test("a payload can't speak to the terminal", async () => {
-    const { store } = await waiting({ note: "\u001b[2J\u202eevil\r" });
+    const { store } = await waiting({ note: "\u001b[2J\u202eevil\r\u3164\u{e0041}" });
     const { stdout } = await safeagent(["approve", ...args(store, "--by", "ana", "--yes")]);
     expect(stdout).toContain("\\u202eevil");
-    for (const char of ["\u001b", "\u202e", "\r"]) expect(stdout).not.toContain(char);
+    expect(stdout).toContain("\\u3164\\udb40\\udc41");
+    for (const char of ["\u001b", "\u202e", "\r", "\u3164", "\u{e0041}"])
+      expect(stdout).not.toContain(char);
   });
 
   test("a wrong path makes no store", async () => {

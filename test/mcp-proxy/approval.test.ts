@@ -27,6 +27,13 @@ function answerTo(question: ResponseFrame, answer: ElicitAnswer) {
   return { requestState, inputResponses: { safeagent_approval: answer } };
 }
 
+/** The command with which a person approves it, for a client or a program: a model is told to ask. */
+function commandIn(answer: ResponseFrame): unknown {
+  expect(textOf(answer)).toContain("do not approve it yourself");
+  expect(textOf(answer)).not.toContain("safeagent approve");
+  return metaOf(answer)[marks.approve];
+}
+
 test("control: without a policy the call runs at once", async () => {
   await using place = house("memory");
   const server = scripted();
@@ -39,7 +46,7 @@ describe("a client that can't ask", () => {
     const server = scripted();
     const first = await through(place.gate, toolCall(args), server);
     expect(metaOf(first)).toMatchObject(held("pending"));
-    expect(textOf(first)).toContain("safeagent approve refund:A1");
+    expect(commandIn(first)).toBe("safeagent approve refund:A1");
     await through(place.gate, toolCall(args), server);
     expect(server.calls).toHaveLength(0);
     await place.guard.approve("refund:A1", { actor: "ana" });
@@ -52,14 +59,20 @@ describe("a client that can't ask", () => {
   test("gets a command that a shell reads as one case", async () => {
     await using place = house("memory", needsApproval);
     const answer = await through(place.gate, toolCall({ orderId: "it's; rm" }), scripted());
-    expect(textOf(answer)).toContain("safeagent approve 'refund:it'\\''s; rm'");
+    expect(commandIn(answer)).toBe("safeagent approve 'refund:it'\\''s; rm'");
   });
 
   test("gets the command that its host wants", async () => {
     await using place = house("memory", needsApproval, { approveCommand: (id) => `ok ${id}!` });
-    expect(textOf(await through(place.gate, toolCall(args), scripted()))).toContain(
-      "ok refund:A1!",
-    );
+    expect(commandIn(await through(place.gate, toolCall(args), scripted()))).toBe("ok refund:A1!");
+  });
+
+  test("has a person who runs the proxy, and who is told once", async () => {
+    const lines: string[] = [];
+    const tell = (line: string) => void lines.push(line);
+    await using place = house("memory", needsApproval, { tell });
+    for (const _ of [1, 2]) await through(place.gate, toolCall(args), scripted());
+    expect(lines).toEqual(['"refund:A1" waits for a person: safeagent approve refund:A1']);
   });
 });
 
@@ -190,6 +203,163 @@ describe("a client of the legacy eras", () => {
     expect(textOf(await through(place.gate, toolCall(args), server, who))).toBe("done 1");
   });
 
+  describe("is shown what runs:", () => {
+    const shownOf = async (given: object) => {
+      await using place = house("memory", needsApproval);
+      const { asked, who } = asking(() => ({ action: "cancel" }));
+      const said = await through(place.gate, toolCall({ ...args, ...given }), scripted(), who);
+      expect(metaOf(said)).toMatchObject(held("pending"));
+      return (asked as { message: string }[])[0]?.message;
+    };
+
+    test("each argument, whatever the length of another", async () => {
+      const body = "Dear all, ".repeat(500);
+      const message = await shownOf({ body, subject: "s", to: "everybody@example.org" });
+      expect(message).toContain('"to": "everybody@example.org"');
+      expect(message).toContain('"subject": "s"');
+      expect(message).toContain(`"body": "${body.slice(0, 1_000)}…"`);
+      expect(message).toContain('of the 5000 characters at "/body" the first 1000 are shown');
+      const many = await shownOf({ parts: [body, { "a/b": body }, body, body, body], to: "ana" });
+      expect(many).toContain('"to": "ana"');
+      expect(many).toContain('of the 5000 characters at "/parts/1/a~1b" the first 300');
+    });
+
+    test("or it isn't asked: what doesn't fit into a form is approved elsewhere", async () => {
+      const numbers = Array.from({ length: 1_000 }, (_, at) => at);
+      expect(await shownOf({ numbers })).toBeUndefined();
+      expect(await shownOf({ ["n".repeat(5_000)]: 1 })).toBeUndefined();
+    });
+
+    test("with escapes for what isn't seen, or turns what is", async () => {
+      const message = await shownOf({
+        note: "a\u202eb\u200bc\u3164d\u{e0041}e\u2028f",
+        "\u2066x": 1,
+      });
+      expect(message).toContain('"note": "a\\u202eb\\u200bc\\u3164d\\udb40\\udc41e\\u2028f"');
+      expect(message).toContain('"\\u2066x": 1');
+    });
+  });
+
+  test("is never asked about what is too large to keep: nobody could see what would run", async () => {
+    const ignoring = { tools: { refund: { ...rule, ignore: ["/note"] } } };
+    await using place = house("memory", ignoring);
+    const server = scripted();
+    const { asked, who } = asking(() => yes);
+    const large = toolCall({ ...args, body: "b".repeat(270_000), note: "first" });
+    const said = await through(place.gate, large, server, who);
+    expect(metaOf(said)).toMatchObject(held("over_limit"));
+    expect([asked.length, server.calls.length]).toEqual([0, 0]);
+    expect((await place.guard.list()).items).toEqual([]);
+  });
+
+  describe("that leaves its call", () => {
+    /** A client whose questions stay open until the test answers them, or takes them back. */
+    const patient = () => {
+      const left = new AbortController();
+      const asked: (PromiseWithResolvers<ElicitAnswer> & { readonly signal?: AbortSignal })[] = [];
+      const elicit = (_: unknown, signal?: AbortSignal) => {
+        const question = Promise.withResolvers<ElicitAnswer>();
+        asked.push({ ...question, ...(signal === undefined ? {} : { signal }) });
+        return question.promise;
+      };
+      return { left, asked, who: client({ elicits: true, elicit, left: left.signal }) };
+    };
+    const until = async (is: () => boolean) => {
+      while (!is()) await new Promise(setImmediate);
+    };
+
+    test("has its question taken back, and an approval that comes late runs nothing by itself", async () => {
+      await using place = house("sqlite", needsApproval);
+      const server = scripted();
+      const one = patient();
+      const first = through(place.gate, toolCall(args), server, one.who);
+      await until(() => one.asked.length === 1);
+      one.left.abort();
+      expect(metaOf(await first)).toMatchObject(held("pending"));
+      expect(one.asked[0]?.signal?.aborted).toBe(true);
+
+      // A repeat asks anew, instead of waiting for an answer that never comes.
+      const two = patient();
+      const second = through(place.gate, toolCall(args), server, two.who);
+      await until(() => two.asked.length === 1);
+      two.left.abort();
+      await second;
+
+      one.asked[0]?.resolve(yes);
+      const state = async () => (await place.guard.case("refund:A1").get())?.state;
+      while ((await state()) !== "FINAL") await new Promise(setImmediate);
+      expect(server.calls).toHaveLength(0);
+      expect(textOf(await through(place.gate, toolCall(args), server))).toBe("done 1");
+      expect(server.calls).toHaveLength(1);
+    });
+
+    test("as its answer comes: it is written down, and runs for who asks again", async () => {
+      await using place = house("memory", needsApproval);
+      const server = scripted();
+      const { left, who } = patient();
+      const elicit = async () => {
+        queueMicrotask(() => left.abort());
+        return yes;
+      };
+      const said = await through(place.gate, toolCall(args), server, { ...who, elicit });
+      expect(metaOf(said)).toMatchObject(held("pending"));
+      const state = async () => (await place.guard.case("refund:A1").get())?.state;
+      while ((await state()) !== "FINAL") await new Promise(setImmediate);
+      expect(server.calls).toHaveLength(0);
+      await through(place.gate, toolCall(args), server);
+      expect(server.calls).toHaveLength(1);
+    });
+
+    test("leaves the others who wait for the same case: one of them is asked", async () => {
+      await using place = house("memory", needsApproval);
+      const server = scripted();
+      const [one, two] = [patient(), patient()];
+      const first = through(place.gate, toolCall(args), server, one.who);
+      await until(() => one.asked.length === 1);
+      const second = through(place.gate, toolCall(args), server, two.who);
+      // It waits for the question that is open.
+      for (let nth = 0; nth < 20; nth += 1) await new Promise(setImmediate);
+      expect(two.asked).toHaveLength(0);
+      one.left.abort();
+      await until(() => two.asked.length === 1);
+      two.asked[0]?.resolve(yes);
+      expect(textOf(await second)).toBe("done 1");
+      expect(metaOf(await first)).toMatchObject(held("pending"));
+      expect(server.calls).toHaveLength(1);
+    });
+
+    test("while another's question is open waits no longer", async () => {
+      await using place = house("memory", needsApproval);
+      const [one, two] = [patient(), patient()];
+      const first = through(place.gate, toolCall(args), scripted(), one.who);
+      await until(() => one.asked.length === 1);
+      const second = through(place.gate, toolCall(args), scripted(), two.who);
+      for (let nth = 0; nth < 20; nth += 1) await new Promise(setImmediate);
+      two.left.abort();
+      expect(metaOf(await second)).toMatchObject(held("pending"));
+      expect(one.asked[0]?.signal?.aborted).toBe(false);
+      one.left.abort();
+      await first;
+    });
+  });
+
+  test("that never answers is not waited for: pending, and a repeat asks anew", async () => {
+    await using place = house("memory", { ...needsApproval, questionMs: 5 });
+    const server = scripted();
+    const signals: (AbortSignal | undefined)[] = [];
+    const elicit = (_: unknown, signal?: AbortSignal) => {
+      signals.push(signal);
+      return new Promise<never>(() => undefined);
+    };
+    for (let nth = 1; nth <= 2; nth += 1) {
+      const who = client({ elicits: true, elicit });
+      const said = await through(place.gate, toolCall(args), server, who);
+      expect(metaOf(said)).toMatchObject(held("pending"));
+      expect(signals.map((signal) => signal?.aborted)).toEqual(Array(nth).fill(true));
+    }
+    expect(server.calls).toHaveLength(0);
+  });
+
   test("is shown what will run, not what a repeat words otherwise", async () => {
     const worded = { tools: { refund: { ...rule, ignore: ["/note"] } } };
     await using place = house("memory", worded);
@@ -233,6 +403,16 @@ describe("a client of 2026-07-28", () => {
     const again = await through(place.gate, toolCall(args, answerTo(first, yes)), server, modern);
     expect(metaOf(again)).toMatchObject({ [marks.replayed]: true });
     expect(server.calls).toHaveLength(1);
+  });
+
+  test("that has left by the time its answer is read: it is written down, and nothing runs", async () => {
+    await using place = house("memory", needsApproval);
+    const server = scripted();
+    const first = await through(place.gate, toolCall(args), server, modern);
+    const gone = { ...modern, left: AbortSignal.abort() };
+    await through(place.gate, toolCall(args, answerTo(first, yes)), server, gone);
+    expect((await place.guard.case("refund:A1").get())?.state).toBe("FINAL");
+    expect(server.calls).toHaveLength(0);
   });
 
   test.each<[string, ElicitAnswer, string]>([
@@ -296,7 +476,7 @@ describe("a client of 2026-07-28", () => {
       elicits: false,
     });
     expect(resultOf(said)).toMatchObject({ resultType: "complete", isError: true });
-    expect(textOf(said)).toContain("safeagent approve refund:A1");
+    expect(commandIn(said)).toBe("safeagent approve refund:A1");
   });
 
   test("and a server that asks in its own way gets its own answers", async () => {

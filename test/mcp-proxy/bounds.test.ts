@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { createConnection } from "node:net";
 import { expect, test } from "vitest";
-import { createClients, knownSessions } from "../../src/mcp-proxy/clients.ts";
+import { createClients, knownSessions, principals } from "../../src/mcp-proxy/clients.ts";
 import { answerBytes, resumes } from "../../src/mcp-proxy/exchange.ts";
 import { type CallFrame, readFrame } from "../../src/mcp-proxy/frame.ts";
 import { unreadBytes } from "../../src/mcp-proxy/listener.ts";
@@ -57,7 +57,7 @@ test("an answer that is too long to be read leaves its call in doubt", async () 
 });
 
 test("the session that started first is forgotten first", () => {
-  const clients = createClients();
+  const clients = createClients(principals([]));
   const from = (id: string) =>
     ({ headers: { "mcp-session-id": id } }) as unknown as IncomingMessage;
   const declared = { protocolVersion: "2025-06-18", elicits: true };

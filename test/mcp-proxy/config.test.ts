@@ -33,6 +33,8 @@ test("an empty config has the defaults", () => {
     callIds: true,
     elicit: true,
     approver: "person-at-client",
+    questionMs: 300_000,
+    principalHeaders: [],
     tools: new Map(),
     others: {},
   });
@@ -49,6 +51,8 @@ const whole = {
   callIds: false,
   elicit: false,
   approver: "ana",
+  questionMs: 60_000,
+  principalHeaders: ["X-Tenant"],
   tools: {
     "*": { waitMs: 100, ignore: ["/note"] },
     refund: {
@@ -86,6 +90,7 @@ test("a config may say all of it, and a named rule overrides the common one", ()
   const config = readConfig(whole, defaults);
   expect(fits(whole)).toBe(true);
   expect(config).toMatchObject({ server: "stripe", tenant: "acme", approver: "ana" });
+  expect(config).toMatchObject({ questionMs: 60_000, principalHeaders: ["X-Tenant"] });
   expect(config.others).toEqual({ waitMs: 100, ignore: ["/note"] });
   expect(config.tools.get("search")).toEqual({ waitMs: 100, ignore: ["/note"], guard: false });
   const refund = config.tools.get("refund");
@@ -95,6 +100,22 @@ test("a config may say all of it, and a named rule overrides the common one", ()
     kind: "all",
     of: [{ kind: "approval", expiresInMs: 1_000 }, { sharePpm: 500_000 }, { kind: "any" }, {}],
   });
+});
+
+test.each([
+  ["policy", { policy: { kind: "approval" } }],
+  ["key", { key: "refund:{/orderId}" }],
+  ["keyArgument", { keyArgument: "/key" }],
+  ["effect", { effect: "opaque" }],
+  ["onError", { onError: "not_performed" }],
+  ["windowMs", { windowMs: null }],
+])("a rule with %s wants its tool guarded, unless it says otherwise", (_, members) => {
+  const guardOf = (own: object, everybody: object = {}) =>
+    readConfig({ tools: { "*": everybody, refund: own } }, defaults).tools.get("refund")?.guard;
+  expect(guardOf(members)).toBe(true);
+  expect(guardOf(members, { guard: false })).toBe(true);
+  expect(guardOf({ ...members, guard: false })).toBe(false);
+  expect(guardOf({ ignore: ["/note"], timeoutMs: 5 })).toBeUndefined();
 });
 
 test("what the page shows is a config", () => {
@@ -129,6 +150,9 @@ describe("a mistake is told with its place", () => {
     [rule({ ignore: ["/a", "/a"] }), '"/tools/refund/ignore" must not have an entry twice'],
     [rule({ ignore: Array.from({ length: 32 }, (_, n) => `/${n}`) }), "at most 31 entries"],
     [rule({ effect: "keyed" }), '"/tools/refund/effect" must be one of: opaque, idempotent'],
+    [{ questionMs: 0 }, '"/questionMs" must be at least 1'],
+    [{ questionMs: 2 ** 31 }, '"/questionMs" must be at most'],
+    [{ principalHeaders: ["X Tenant"] }, '"/principalHeaders/0" must be a header\'s name'],
     [rule({ windowMs: -1 }), '"/tools/refund/windowMs" must be at least 0'],
     [rule({ windowMs: "1h" }), '"/tools/refund/windowMs" must be an integer'],
     [rule({ timeoutMs: 1.5 }), '"/tools/refund/timeoutMs" must be an integer'],
@@ -159,6 +183,7 @@ describe("a mistake is told with its place", () => {
     [rule({ key: "{/a}and{/b}" }), '"/tools/refund/key" needs a sign between'],
     [rule({ shared: true }), '"/tools/refund/shared" needs a key'],
     [{ tools: { "*": { key: "k:{/a}" } } }, '"/tools/*/key" must be a named tool\'s'],
+    [{ tools: { "*": { policy: { kind: "approval" } } } }, '"/tools/*/policy" needs a "guard"'],
     [{ tools: { "*": { action: "x" } } }, '"/tools/*/action" must be a named tool\'s'],
     [rule({ policy: { kind: "approval", need: 2, from: ["ana"] } }), "more approvals than"],
     [

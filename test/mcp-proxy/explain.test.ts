@@ -64,7 +64,7 @@ send
   note              an error leaves it in doubt, for a person: onError says if it means that nothing was done
 
 refund
-  guarded           its server does not say that it only reads
+  guarded           the config says so
   same effect       the key refund:{/orderId}, for each caller
   opaque effect     nothing says that a repeat does no harm
   on an error       nothing was done, and it may be called again

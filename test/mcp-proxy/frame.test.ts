@@ -8,6 +8,8 @@ import {
   withArguments,
   withoutContinuation,
 } from "../../src/mcp-proxy/frame.ts";
+import { lineBytes } from "../../src/mcp-proxy/lines.ts";
+import { levelsMost } from "../../src/mcp-proxy/repeated-name.ts";
 
 const call = (text: string): CallFrame => {
   const frame = readFrame(text);
@@ -60,6 +62,16 @@ describe("a frame", () => {
       '{"id":1,"method":"tools/call","params":{"name":"n","arguments":{"a":[{"b":1,"b":2}]}}}',
       -32600,
     ],
+    ['{"id":1,"method":"ping","a":{"\\\\":1,"\\u005c":2}}', -32600],
+    ['{"id":1,"method":"ping","a":"\\\\","a":"\\\\\\""}', -32600],
+    // Read without regard to case, this would be a call.
+    [
+      '{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call","params":{"name":"n"}}',
+      -32600,
+    ],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping","param\u017f":{"name":"n"}}', -32600],
+    ['{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"n","Name":"m"}}', -32602],
+    ['{"id":1,"method":"tools/call","params":{"name":"n","toolArguments":1,"_Meta":{}}}', -32602],
     ['{"jsonrpc":"2.0","id":1,"method":"tools/call"}', -32602],
     ['{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{}}}', -32602],
     ['{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"n","arguments":[]}}', -32602],
@@ -81,6 +93,39 @@ describe("a frame", () => {
       0x7d,
     ]);
     expect(readFrame(bytes)).toMatchObject({ kind: "unreadable", code: -32700 });
+  });
+
+  test("may have members that nobody knows, whatever their case, and arguments of any", () => {
+    const text =
+      '{"id":1,"method":"tools/call","X":1,"params":{"name":"n","Other":1,"arguments":{"id":1,"ID":2,"Name":3}}}';
+    expect(readFrame(text).kind).toBe("call");
+  });
+
+  test("with null for its arguments is a call without any", () => {
+    const text =
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"n","arguments":null}}';
+    expect(call(text).params).toEqual({ name: "n", arguments: {}, _meta: {} });
+  });
+
+  test.each([
+    ["a text", "x".repeat(lineBytes - 100)],
+    ["a text of escapes", '\\\\\\"'.repeat(3_000_000)],
+  ])("of many megabytes is read: %s", (_, long) => {
+    const frame = (more: string) =>
+      readFrame(
+        `{"id":1,"method":"tools/call","params":{"name":"n","arguments":{"a":"${long}"${more}}}}`,
+      );
+    expect(frame("").kind).toBe("call");
+    expect(frame(',"b":1,"b":2')).toMatchObject({ kind: "unreadable", code: -32600 });
+  });
+
+  test("that is nested deeper than anybody needs is not taken for anything", () => {
+    const frame = (levels: number) =>
+      readFrame(`{"id":1,"method":"ping","params":${"[".repeat(levels)}${"]".repeat(levels)}}`);
+    expect(frame(levelsMost - 1).kind).toBe("request");
+    for (const levels of [levelsMost, 1_000_000]) {
+      expect(frame(levels)).toMatchObject({ kind: "unreadable", code: -32600 });
+    }
   });
 
   test("may have the same name in different objects, and in texts", () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type CallFrame, type Members, responseFrame } from "../../src/mcp-proxy/frame.ts";
 import { NotSent, UpstreamLost } from "../../src/mcp-proxy/gate.ts";
 import { marks } from "../../src/mcp-proxy/results.ts";
@@ -166,7 +166,7 @@ describe("what is no receipt", () => {
     expect(server.calls).toHaveLength(3);
   });
 
-  test.each([-32700, -32600, -32601, -32602, -32020, -32021, -32022, -32042])(
+  test.each([-32700, -32020, -32022, -32042])(
     "error %i came before the tool: it passes as it is, and the call may be made again",
     async (code) => {
       await using place = house("memory");
@@ -254,12 +254,36 @@ describe("tools", () => {
     ["an unannotated tool", {}, undefined, 1],
     ["a tool that only reads", {}, { readOnlyHint: true }, 3],
     ["one that the config guards all the same", { guard: true }, { readOnlyHint: true }, 1],
+    ["one that the config names the effect of", { key: "r:{/orderId}" }, { readOnlyHint: true }, 1],
     ["one that the config leaves alone", { guard: false }, { destructiveHint: true }, 3],
   ])("%s", async (_, rule, annotations, calls) => {
     await using place = house("memory", { tools: { refund: rule } });
     const server = scripted(undefined, hinted(annotations ?? {}));
     for (let nth = 0; nth < 3; nth += 1) await through(place.gate, toolCall(args), server);
     expect(server.calls).toHaveLength(calls);
+  });
+
+  test("that must be approved are not run because their server says that they only read", async () => {
+    const rule = { policy: { kind: "approval", need: 2 } };
+    await using place = house("memory", { tools: { refund: rule } });
+    const server = scripted(undefined, hinted({ readOnlyHint: true }));
+    const answer = await through(place.gate, toolCall(args), server);
+    expect(metaOf(answer)).toMatchObject(heldAs("pending"));
+    expect(server.calls).toHaveLength(0);
+  });
+
+  test("that the config names and the server doesn't list are told of, once", async () => {
+    const lines: string[] = [];
+    const config = { tools: { refnd: { guard: true }, refund: {} } };
+    const tell = (line: string) => void lines.push(line);
+    await using place = house("memory", config, { tell });
+    const server = scripted();
+    for (const principal of ["ana", "ben"]) {
+      await through(place.gate, toolCall(args), server, client({ principal }));
+    }
+    expect(lines).toEqual([
+      'the config has rules for the tool "refnd", which its server does not list',
+    ]);
   });
 
   test("of a server whose word is not trusted are all guarded", async () => {
@@ -316,6 +340,30 @@ describe("tools", () => {
     place.gate.toolsChanged();
     await ask("ben");
     expect(cursors).toHaveLength(8);
+  });
+
+  test("of a server that never lists them are waited for once", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      await using place = house("memory");
+      const server = scripted();
+      let lists = 0;
+      const list = () => {
+        lists += 1;
+        return new Promise<never>(() => undefined);
+      };
+      const upstream = { ...server.upstream, list };
+      const ask = (orderId: string) =>
+        through(place.gate, toolCall({ orderId }), { ...server, upstream });
+      const first = ask("A1");
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(textOf(await first)).toBe("done 1");
+      // No timer is moved any more.
+      expect(textOf(await ask("A2"))).toBe("done 2");
+      expect(lists).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("are listed again after a minute, since nobody need tell that they have changed", async () => {
@@ -406,7 +454,7 @@ describe("a server that wants more (input_required)", () => {
   });
 
   test("may want more than once, and another state is nobody's continuation", async () => {
-    await using place = house("memory", { tools: { refund: { waitMs: 0 } } });
+    await using place = house("memory", { tools: { refund: { waitMs: 3_600_000 } } });
     const next = (requestState: string) => ({ result: { ...wants.result, requestState } });
     const server = scripted(({ params }) =>
       params.requestState === undefined
@@ -417,6 +465,7 @@ describe("a server that wants more (input_required)", () => {
     );
     await through(place.gate, toolCall(args), server, modern);
     const forged = toolCall(args, { ...more, requestState: "s9" });
+    // It isn't waited for: nobody will answer to it.
     expect(metaOf(await through(place.gate, forged, server, modern))).toMatchObject(
       heldAs("in_progress"),
     );

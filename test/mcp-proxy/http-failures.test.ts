@@ -85,6 +85,56 @@ describe("what is known where the server fails", () => {
   );
 });
 
+test("it refuses the caller after a stream has begun: the call's id is answered", async () => {
+  const gate = gateWho(async (frame, upstream, client) => {
+    await client.elicit?.({ message: "Pay it?" });
+    return sends(frame, upstream);
+  });
+  const { port } = await reverse(gate, (_got, response) =>
+    json(response, 401, '{"error":"who?"}', { "www-authenticate": "Bearer" }),
+  );
+  let replied: Promise<unknown> | undefined;
+  const { body } = await ask(port, {
+    body: call(1),
+    onPart(text) {
+      const { id } = JSON.parse(text.split("data: ")[1]?.split("\n")[0] ?? "");
+      const result = { action: "accept" };
+      replied ??= ask(port, { body: JSON.stringify({ jsonrpc: "2.0", id, result }) });
+      return undefined;
+    },
+  });
+  await replied;
+  expect(JSON.parse(body.split("data: ")[2] ?? "")).toMatchObject({
+    id: 1,
+    error: { message: "NotSent: the server refused the request (HTTP 401)" },
+  });
+});
+
+test("an answer in a stream that can't be read leaves its call in doubt, and isn't passed on", async () => {
+  const twice = '{"jsonrpc":"2.0","id":1,"result":{"a":1,"a":2}}';
+  const { port } = await reverse(gateWho(sends), (_got, response) => {
+    stream(response, event(progress, "id: 1\r\n"), event(twice), event(answerTo(1)));
+    response.end();
+  });
+  const { body } = await ask(port, { body: call(1) });
+  const said = [...body.matchAll(/^data: (.*)$/gm)].map(([, data = ""]) => JSON.parse(data));
+  expect(said).toEqual([
+    JSON.parse(progress),
+    { jsonrpc: "2.0", id: 1, error: expect.objectContaining({ code: -32000 }) },
+  ]);
+  expect(said[1].error.message).toBe("UpstreamLost: the server's answer can't be read");
+});
+
+test("a defect of the proxy's is an answer", async () => {
+  const gate = gateWho(() => Promise.reject(new RangeError("too much of it")));
+  const { port } = await reverse(gate, () => undefined);
+  const said = await ask(port, { body: call(1) });
+  expect([said.status, errorIn(said.body)]).toEqual([
+    500,
+    expect.objectContaining({ code: -32603, message: expect.stringContaining("too much of it") }),
+  ]);
+});
+
 test("a stream with ids that ends too early is taken up again after the last one", async () => {
   const gate = gateWho(sends);
   const { port, got } = await reverse(gate, ({ method, headers }, response) => {

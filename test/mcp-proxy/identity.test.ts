@@ -19,7 +19,7 @@ const identify = (
   config: Members = {},
 ): Identity => {
   const read = readConfig({ ...config, tools: { refund: rule } }, { server: "shop" });
-  const treatment = treatmentOf(read, "refund", "unlisted");
+  const treatment = treatmentOf(read, "refund", "not asked");
   if (!treatment.guarded) throw new Error("not guarded");
   return identityOf(toolCall(args, params).params, treatment, read, principal);
 };
@@ -175,17 +175,18 @@ describe("an explicit key", () => {
 });
 
 test.each([
-  '{"n":1152921504606846977}',
-  '{"n":1e999}',
-  '{"text":"\\ud800"}',
-  `{"deep":${"[".repeat(100)}${"]".repeat(100)}}`,
-])("arguments that the guard could not tell from others are refused: %s", async (text) => {
+  ['{"n":1152921504606846977}', 'the argument at "/n" is a number beyond 2^53 - 1'],
+  ['{"a/b":[{"n":1e999}]}', 'the argument at "/a~1b/0/n" is a number beyond'],
+  ['{"text":"\\ud800"}', 'the argument at "/text" is or holds half a character'],
+  [`{"deep":${"[".repeat(100)}${"]".repeat(100)}}`, "nested deeper than 64 levels"],
+])("arguments that the guard could not tell from others are refused: %s", async (text, says) => {
   const params = `{"name":"refund","arguments":${text}}`;
   const frame = readFrame(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`);
   if (frame.kind !== "call") throw new Error(frame.kind);
   await using place = house("memory");
   const server = scripted();
   const answer = await through(place.gate, frame, server);
+  expect(textOf(answer)).toContain(says);
   expect(["invalid_request", "over_limit"]).toContain(
     (metaOf(answer)[marks.held] as { held: string }).held,
   );

@@ -36,10 +36,17 @@ export interface Reverse {
   stopServer(): Promise<void>;
 }
 
+export interface ReverseOptions {
+  readonly hosts?: readonly string[];
+  readonly principalHeaders?: readonly string[];
+  /** Of the server's own address. */
+  readonly query?: string;
+}
+
 export async function reverse(
   gate: Gate,
   behaviour: Behaviour,
-  options: { readonly hosts?: readonly string[]; readonly query?: string } = {},
+  options: ReverseOptions = {},
 ): Promise<Reverse> {
   const got: Got[] = [];
   const server = createServer(async (message, response) => {
@@ -53,8 +60,9 @@ export async function reverse(
   await once(server, "listening");
   const { port: serverPort } = server.address() as AddressInfo;
   const url = new URL(`http://127.0.0.1:${serverPort}/mcp${options.query ?? ""}`);
-  const { hosts = [] } = options;
-  const proxy = await openHttp(gate, { url, host: "127.0.0.1", port: 0, hosts });
+  const { hosts = [], principalHeaders = [] } = options;
+  const place = { url, host: "127.0.0.1", port: 0, hosts };
+  const proxy = await openHttp(gate, { ...place, principalHeaders });
   const stopServer = async () => {
     server.closeAllConnections();
     if (server.listening) await new Promise((resolve) => server.close(resolve));

@@ -1,61 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { responseFrame } from "../../src/mcp-proxy/frame.ts";
-import type { Gate } from "../../src/mcp-proxy/gate.ts";
-import { linesOf, tooLong } from "../../src/mcp-proxy/lines.ts";
-import { openCalls, openStdio, type StdioProxy } from "../../src/mcp-proxy/stdio.ts";
+import { openCalls } from "../../src/mcp-proxy/room.ts";
+import { openStdio } from "../../src/mcp-proxy/stdio.ts";
 import { gateWho, passes, sends } from "./gates.ts";
-
-const program = fileURLToPath(new URL("./servers/odd.ts", import.meta.url));
-
-interface Pipe {
-  readonly proxy: StdioProxy;
-  send(...lines: string[]): void;
-  /** The next line that the client gets. */
-  next(): Promise<string>;
-  /** The client closes its end. */
-  leave(): void;
-  /** What the server got. */
-  got(): string[];
-}
-
-async function pipeThrough(gate: Gate): Promise<Pipe> {
-  const folder = mkdtempSync(join(tmpdir(), "safeagent-stdio-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const record = join(folder, "record");
-  const input = new PassThrough();
-  const output = new PassThrough();
-  const args = [program, record];
-  const proxy = await openStdio(gate, { command: process.execPath, args, input, output });
-  onTestFinished(async () => {
-    input.end();
-    await proxy.ended;
-  });
-  const lines = linesOf(output);
-  return {
-    proxy,
-    send: (...sent) => void input.write(sent.map((line) => `${line}\n`).join("")),
-    async next() {
-      const { value } = await lines.next();
-      return value === undefined || value === tooLong ? "" : value.toString();
-    },
-    leave: () => void input.end(),
-    got: () => readFileSync(record, "utf8").split("\n").slice(0, -1),
-  };
-}
-
-const call = (id: unknown, name: string, more = "") =>
-  `{"method" :"tools/call","id":${JSON.stringify(id)},"params":{"name":"${name}","arguments":{"n":1.0}${more}}, "jsonrpc":"2.0"}`;
-const answerTo = (id: unknown) =>
-  `{ "result" : {"content":[], "n": 1.0e0} , "id":${JSON.stringify(id)}, "jsonrpc":"2.0" }`;
-const heldAnswerTo = (id: unknown) =>
-  `{"result":{"held":true},"id":${JSON.stringify(id)},"jsonrpc":"2.0"}`;
-const cancelled = (id: unknown) =>
-  `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${JSON.stringify(id)}}}`;
+import { answerTo, call } from "./messages.ts";
+import { cancelled, heldAnswerTo, pipeThrough } from "./pipe.ts";
 
 test.each([
   ["passed", passes],

@@ -5,6 +5,8 @@ import { createInterface } from "node:readline";
 // answers in its own spacing, so that a proxy that reads and writes frames anew is seen.
 const [record = ""] = process.argv.slice(2);
 const say = (text: string) => process.stdout.write(`${text}\n`);
+// A proxy that has failed reads no more.
+process.stdout.on("error", () => undefined);
 const held: string[] = [];
 const heldAnswer = (id: string) => `{"result":{"held":true},"id":${id},"jsonrpc":"2.0"}`;
 
@@ -45,6 +47,10 @@ createInterface({ input: process.stdin })
         say(`{"id":"server:${id}","jsonrpc":"2.0","method":"elicitation/create","params":{}}`);
         return;
       case "tools/list":
+        if (params.cursor === "held") {
+          held.push(name);
+          return;
+        }
         say(`{"jsonrpc":"2.0","id":${name},"result":{"tools":[{"name":"hold"}],"nextCursor":"2"}}`);
         return;
       case "large":
