@@ -169,7 +169,7 @@ describe.each([
     const { ledger, results } = await twice(guard);
     expect(ledger).toEqual(["A1 500"]);
     expect([...results]).toEqual([["call_1", { payment: 1 }]]);
-    const receipt = await guard.receipt(`${runId}/call_1`);
+    const receipt = await guard.receipt(JSON.stringify(["run", runId, "call_1"]));
     expect(receipt).toMatchObject({ effect: "once", caseId: "pay:A1", value: { payment: 1 } });
     const events = (await guard.history("pay:A1")).map(({ entry }) => entry.event);
     expect(events.filter(({ type }) => type === "approve")).toMatchObject([{ by: "ana" }]);
